@@ -1,0 +1,26 @@
+/* The subset of JSON Schema 2020-12 that a namespace may use on its bodies, compiled once, run over raw spans.
+ *
+ * Keywords: $schema, $id, $comment, title, description, default, examples, deprecated (noted, without effect); type, enum, const; minimum,
+ * maximum, exclusiveMinimum, exclusiveMaximum, multipleOf; minLength, maxLength; properties,
+ * required, additionalProperties, minProperties, maxProperties, propertyNames; items, prefixItems, minItems, maxItems,
+ * uniqueItems; allOf, anyOf, oneOf, not; true and false. Any other keyword is refused at load, by name.
+ * Numbers are compared exactly, as text (core/number.h). */
+#ifndef TIDEGATE_CORE_SCHEMA_H
+#define TIDEGATE_CORE_SCHEMA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/err.h"
+#include "core/json.h"
+
+struct schema;
+
+/* `text` is copied. On ERR_INVALID, ret_why (a caller's buffer) tells the keyword and its place. NULL text compiles to
+ * the schema that everything fits. */
+enum err schema_compile(struct span text, struct schema **ret_schema, char *ret_why, size_t why_bytes);
+void schema_free(struct schema *schema);
+/* On false, ret_why says which member does not fit and why, e.g. "qty: greater than 999". */
+bool schema_fits(const struct schema *schema, struct json_value value, char *ret_why, size_t why_bytes);
+
+#endif
