@@ -2,13 +2,13 @@
  *
  * TABLES and their keys (integers big-endian, so that bytes order as numbers do; `sid` is the rev of the record that
  * made the space's state, a u64 that stands for its name; texts decoded; 0x00 never occurs in a name):
- *   SPACE   name                                   -> space_state (owner_state.h)
+ *   SPACE   name                                   -> space_state (space_state.h)
  *   DOC     sid, collection, 0, id                 -> doc (doc.h)
  *   BYREV   sid, rev, collection, 0, id            -> "" : one entry a document, at its newest rev, tombstones too
- *   BORN    sid, collection, 0, born               -> id : live documents of `append` collections
- *   DEVICE  sid, user, 0, device                   -> device_entry (owner_state.h)
+ *   BORN    sid, collection, 0, born, id           -> "" : live documents of `append` collections
+ *   DEVICE  sid, user, 0, device                   -> device_entry (device_entry.h)
  *   LOSER   sid, sequence                          -> the JSON of one conflict, as the HTTP call lists it
- *   DUE     due_ms, kind byte ('t','d'), then the key in DOC or DEVICE -> "" : when something may be swept
+ *   DUE     due_ms, kind byte ('t','d'), then the key in DOC or DEVICE -> the space's name: when it may be swept
  *   META    "partition"                            -> next offset, clock; "ns:" name -> a namespace's text
  * INVARIANT 1: a step's writes are applied all at once or not at all. */
 #ifndef TIDEGATE_CORE_STATE_H
