@@ -1,0 +1,74 @@
+/* The worker: owns partitions. The hub that joins log, owner, overlay, store, journal, pages, presence and links.
+ *
+ * Everything here runs on the loop's thread; journal.h has a thread of its own, pages run in libuv's pool.
+ * INVARIANTS
+ * 1. What the store says is never ahead of the log; a record is trimmed only after its effects are committed.
+ * 2. A record's effects are visible to pages from the moment that its update is sent.
+ * 3. A partition that failed answers ERR_BUSY and makes the worker not ready; the others go on.
+ *
+ * USE  worker_open() before the loop first runs (it sets ctx and callbacks of reader, rules_writer and link).
+ *      worker_namespaces_put() at once after it, and again on HUP: readiness waits for them to be in force.
+ *      worker_close() journals what is left, then tells `closed`; only then close the backends. */
+#ifndef TIDEGATE_WORKERS_WORKER_H
+#define TIDEGATE_WORKERS_WORKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "backends/link.h"
+#include "backends/log.h"
+#include "backends/registry.h"
+#include "core/err.h"
+#include "core/span.h"
+
+struct uv_loop_s; /* uv_loop_t */
+struct worker;
+
+struct worker_options {
+    struct uv_loop_s *loop;
+    struct log_reader *reader;
+    struct log_writer *rules_writer;  /* for namespace records alone */
+    struct link_owner *link;
+    struct registry *registry;
+    const char *data_dir;             /* DIR/store-N is made in it */
+    bool fsync;                       /* of the stores; false only where the log does not either */
+    int64_t (*now_ms)(void);          /* any steady or wall clock: presence's grace, durations */
+    uint64_t journal_ms;              /* 0: 100 */
+    void *say_ctx;
+    /* One line for the log: an event's name and `key=value ...` details. */
+    void (*say)(void *ctx, const char *event, const char *details);
+    /* A partition, or the log, failed for good (may be NULL): `serve` drains and exits. */
+    void (*failed)(void *ctx, enum err err, const char *why);
+};
+
+/* For metrics: plain numbers that only grow, but for `lag` and those marked (now). */
+struct worker_counters {
+    uint64_t records;
+    uint64_t updates;
+    uint64_t answers;
+    uint64_t dead_letters;
+    uint64_t journal_batches;
+    uint64_t journal_ms_sum;
+    uint64_t journal_ms_max;
+    uint64_t pages;
+    uint64_t pages_failed;
+    uint64_t pages_running;     /* (now) */
+    uint64_t overlay_bytes;     /* (now) */
+    uint64_t interests;         /* (now) spaces that some gateway wants */
+    uint64_t lag;               /* (now) records durable but not yet stepped, as far as known */
+};
+
+enum err worker_open(const struct worker_options *options, struct worker **ret_worker);
+void worker_close(struct worker *worker, void *ctx, void (*closed)(void *ctx));
+
+/* These texts shall be in force in every partition: a record is appended wherever another text (or none) is. Texts are
+ * copied; a call replaces what an earlier one still had to do. ERR_CONFIG with `why` when one does not compile. */
+enum err worker_namespaces_put(struct worker *worker, const struct span *texts, size_t count, char *why, size_t why_bytes);
+
+/* Every partition caught up with the log's end as it was at its assignment, the namespaces put are in force, and none
+ * failed. When false, ret_why (may be NULL) is a static or worker-owned sentence. */
+bool worker_ready(const struct worker *worker, const char **ret_why);
+const struct worker_counters *worker_counters(struct worker *worker);
+
+#endif
