@@ -91,9 +91,8 @@ enum err owner_step(struct owner *owner, const struct state_reader *reader, cons
  * nothing. No answer when the record is still to come. */
 enum err owner_ask(struct owner *owner, const struct state_reader *reader, struct span bytes, struct owner_out *ret_out);
 
-/* Frees up to `count` hidden tombstones and device entries; the writes are to be applied like a step's. ret_more: there
- * may be others already due. */
-enum err owner_sweep(struct owner *owner, const struct state_reader *reader, size_t count, struct owner_out *ret_out,
-                     bool *ret_more);
+/* Frees the one hidden tombstone or device entry that has been due longest; the writes are to be applied like a step's
+ * before the next call. ret_more: there was one, and there may be others. */
+enum err owner_sweep(struct owner *owner, const struct state_reader *reader, struct owner_out *ret_out, bool *ret_more);
 
 #endif
