@@ -15,6 +15,7 @@ enum {
     LIMIT_MEMBERS_MAX = 256,           /* top-level members of a body: `too_large` */
     LIMIT_FIELD_BYTES_MAX = 1024,      /* a longer name of a top-level member (decoded): `too_large` */
     LIMIT_FIELD_STAMPS_MAX = 512,      /* edit times kept of one document's fields: those of removed fields go, oldest first */
+    LIMIT_PUSH_FIELDS_MAX = 4096,      /* different fields of one document, its past ones too, met in one push: `too_large` */
     LIMIT_SET_VALUES_MAX = 1024,       /* values of one set: `too_large` */
     LIMIT_PUSH_DOCS_MAX = 128,         /* documents touched by one push: `too_large` */
     LIMIT_OPS_MAX = 512,               /* (told) operations in one push: `too_large` */
