@@ -1,0 +1,233 @@
+/* One partition: records through the owner, their effects into the overlay and out over the link. */
+#include <assert.h>
+#include <limits.h>
+#include <stdio.h>
+
+#include "core/hash.h"
+#include "core/record.h"
+#include "workers/worker_parts.h"
+
+void partition_fail(struct partition *p, enum err err, const char *why)
+{
+    if (p->state == PARTITION_FAILED) return;
+    struct worker *worker = p->worker;
+    bool started = p->state == PARTITION_RUNNING;
+    p->state = PARTITION_FAILED;
+    if (started) worker->options.reader->ops->pause(worker->options.reader, p->index, true);
+    worker_say(worker, "partition_failed", "partition=%u code=%s why=\"%s\"", p->index, err_name(err), why);
+    if (worker->options.failed != NULL) worker->options.failed(worker->options.say_ctx, err, why);
+}
+
+/* ---- reading state on the loop ---- */
+
+enum err partition_read_begin(struct partition *p)
+{
+    if (p->reading++ != 0) return ERR_OK;
+    enum err err = store_view_begin(p->store, &p->view);
+    if (err != ERR_OK) {
+        p->reading--;
+        return err;
+    }
+    p->merge = (struct merge){overlay_over(p->overlay), store_view_reader(p->view)};
+    p->reader = merge_reader(&p->merge);
+    return ERR_OK;
+}
+
+void partition_read_end(struct partition *p)
+{
+    assert(p->reading > 0);
+    if (--p->reading != 0) return;
+    store_view_end(p->view);
+    p->view = NULL;
+}
+
+/* ---- assignment ---- */
+
+static enum err open_store(struct partition *p, struct store_stamp *ret_stamp, char *why, size_t why_bytes)
+{
+    struct worker *worker = p->worker;
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/store-%u", worker->data_dir, p->index);
+    struct store_options options = {.path = path, .log = worker->options.reader->name, .partition = p->index,
+                                    .fsync = worker->options.fsync};
+    enum err err = store_open(&options, &p->store, why, why_bytes);
+    if (err == ERR_OK) err = overlay_open(&p->overlay);
+    if (err == ERR_OK) err = partition_read_begin(p);
+    if (err != ERR_OK) return err;
+    err = store_view_stamp(p->view, ret_stamp);
+    if (err == ERR_OK) err = owner_open(&p->reader, span_text(worker->options.reader->name), &p->owner);
+    if (err == ERR_OK && owner_next_offset(p->owner) != ret_stamp->next_offset) err = ERR_CORRUPT;
+    if (err == ERR_OK) err = rules_load(p);
+    partition_read_end(p);
+    if (err != ERR_OK) snprintf(why, why_bytes, "%s: %s", path, err_text(err));
+    return err;
+}
+
+/* The log must still be the one that the store came from: the record before its offset tells. */
+static enum err check_log(struct partition *p, const struct store_stamp *stamp, char *why, size_t why_bytes)
+{
+    struct log_reader *reader = p->worker->options.reader;
+    struct log_record record;
+    uint64_t first, next;
+    enum err err = reader->ops->range(reader, p->index, &first, &next);
+    if (err != ERR_OK) return err;
+    p->target = next;
+    p->last_hash = stamp->last_hash;
+    p->durable = stamp->next_offset;
+    if (stamp->next_offset > next) {
+        snprintf(why, why_bytes, "the log ends at %llu, before the store's %llu: restore the data directory from one copy",
+                 (unsigned long long)next, (unsigned long long)stamp->next_offset);
+        return ERR_CORRUPT;
+    }
+    if (stamp->next_offset == 0 || stamp->next_offset <= first) return ERR_OK; /* nothing to compare; start() judges the rest */
+    err = reader->ops->read(reader, p->index, stamp->next_offset - 1, &record);
+    if (err == ERR_OK && hash_64(record.bytes) == stamp->last_hash) return ERR_OK;
+    snprintf(why, why_bytes, "the log is not the one that the store was made from: restore the data directory from one copy");
+    return err == ERR_OK ? ERR_CORRUPT : err;
+}
+
+void partition_assign(struct partition *p)
+{
+    struct log_reader *reader = p->worker->options.reader;
+    struct store_stamp stamp = {0, 0};
+    char why[256] = "";
+    if (p->state != PARTITION_WAITING) return;
+    enum err err = open_store(p, &stamp, why, sizeof why);
+    if (err == ERR_OK) err = check_log(p, &stamp, why, sizeof why);
+    if (err == ERR_OK) {
+        err = reader->ops->start(reader, p->index, stamp.next_offset);
+        if (err != ERR_OK) snprintf(why, sizeof why, "the log no longer holds what the store lacks: restore the data directory from one copy");
+    }
+    if (err != ERR_OK) {
+        partition_fail(p, err, why[0] != 0 ? why : err_text(err));
+        return;
+    }
+    p->state = PARTITION_RUNNING;
+    worker_say(p->worker, "partition_open", "partition=%u next=%llu end=%llu", p->index,
+               (unsigned long long)stamp.next_offset, (unsigned long long)p->target);
+    if (stamp.next_offset >= p->target) rules_check(p);
+}
+
+/* ---- records ---- */
+
+static void send_update(struct partition *p, const struct owner_update *update)
+{
+    struct worker *worker = p->worker;
+    size_t count;
+    const uint32_t *peers = interests_find(&worker->interests, update->space, &count);
+    worker->counters.updates++;
+    if (count == 0) return;
+    struct link_tell tell = {.kind = LINK_UPDATE, .space = update->space, .place = update->place, .prev = update->prev,
+                             .rev = update->rev, .push = update->push, .user = update->user, .device = update->device,
+                             .removed_count = update->removed_count, .removed = update->removed,
+                             .recheck_all = update->recheck_all};
+    /* Without memory for the frame its head goes alone, like that of one too long: it is pulled. */
+    if (update->frame.bytes <= LIMIT_UPDATE_BYTES_MAX) tell.frame = blob_make(update->frame);
+    for (size_t i = 0; i < count; i++) worker_send(worker, peers[i], &tell);
+    blob_put(tell.frame);
+}
+
+void partition_answer(struct partition *p, uint32_t peer, const struct owner_answer *answer)
+{
+    struct link_tell tell = {.kind = LINK_ANSWER, .space = answer->space, .user = answer->user, .device = answer->device,
+                             .session = answer->session, .id = answer->id, .place = answer->place,
+                             .is_error = answer->kind == OWNER_ERROR, .with_update = answer->with_update,
+                             .code = answer->code};
+    tell.frame = blob_make(answer->frame);
+    if (tell.frame == NULL) return; /* the gateway asks again for what it heard nothing of */
+    p->worker->counters.answers++;
+    worker_send(p->worker, peer, &tell);
+    blob_put(tell.frame);
+}
+
+static enum err set_aside(struct partition *p, const struct log_record *record, const char *why)
+{
+    size_t why_bytes = strlen(why);
+    struct store_dead *dead = malloc(sizeof *dead + why_bytes + 1 + record->bytes.bytes);
+    if (dead == NULL) return ERR_MEMORY;
+    dead->next = NULL;
+    dead->offset = record->offset;
+    dead->bytes = why_bytes + 1 + record->bytes.bytes;
+    memcpy(dead->text, why, why_bytes + 1);
+    if (record->bytes.bytes != 0) memcpy(dead->text + why_bytes + 1, record->bytes.at, record->bytes.bytes);
+    if (p->dead_last == NULL) p->dead_first = dead;
+    else p->dead_last->next = dead;
+    p->dead_last = dead;
+    p->worker->counters.dead_letters++;
+    worker_say(p->worker, "dead_letter", "partition=%u offset=%llu why=\"%s\"", p->index, (unsigned long long)record->offset, why);
+    return ERR_OK;
+}
+
+static enum err take_one(struct partition *p, const struct log_record *record, bool *ret_rules)
+{
+    struct owner_record in = {record->offset, record->time_ms, record->bytes};
+    struct owner_out out;
+    enum err err = owner_step(p->owner, &p->reader, &in, &out);
+    if (err != ERR_OK) return err;
+    if (out.dead_letter) err = set_aside(p, record, out.why);
+    if (err == ERR_OK) err = overlay_put(p->overlay, out.writes, out.writes_count);
+    if (err != ERR_OK) return err;
+    p->last_hash = hash_64(record->bytes);
+    p->worker->counters.records++;
+    *ret_rules = *ret_rules || out.namespaces_changed;
+    if (out.has_update) send_update(p, &out.update);
+    if (out.has_answer) {
+        const struct peer *peer = (const struct peer *)(const void *)map_find(&p->worker->peers, out.answer.gateway);
+        if (peer != NULL) partition_answer(p, peer->id, &out.answer);
+    }
+    return ERR_OK;
+}
+
+static void heed_bounds(struct partition *p)
+{
+    if (overlay_gathered_bytes(p->overlay) > JOURNAL_BYTES) partition_journal_seal(p);
+    partition_journal_arm(p->worker);
+    if (p->paused || overlay_bytes(p->overlay) <= OVERLAY_BYTES_MAX) return;
+    p->paused = true;
+    p->worker->options.reader->ops->pause(p->worker->options.reader, p->index, true);
+}
+
+static const char *why_of(enum err err)
+{
+    if (err == ERR_VERSION) return "a record was written under rules that this version does not know: upgrade this server";
+    if (err == ERR_FULL) return "the disk is full: make room and start again";
+    return err_text(err);
+}
+
+void partition_take(struct partition *p, const struct log_record *records, size_t count)
+{
+    bool rules_changed = false;
+    if (p->state != PARTITION_RUNNING) return;
+    enum err err = partition_read_begin(p);
+    for (size_t i = 0; err == ERR_OK && i < count; i++) err = take_one(p, &records[i], &rules_changed);
+    p->durable = records[count - 1].offset + 1;
+    if (err == ERR_OK && rules_changed) err = rules_load(p);
+    if (p->view != NULL) partition_read_end(p);
+    if (err != ERR_OK) {
+        partition_fail(p, err, why_of(err));
+        return;
+    }
+    bool caught_up = owner_next_offset(p->owner) >= p->target;
+    bool was_behind = records[0].offset < p->target;
+    if (caught_up && (was_behind || rules_changed)) rules_check(p);
+    p->sweep_more = true;
+    heed_bounds(p);
+}
+
+/* A slice; `sweep_more` stays while there may be others due. */
+void partition_sweep(struct partition *p)
+{
+    struct owner_out out;
+    bool more = true;
+    if (p->state != PARTITION_RUNNING || !p->sweep_more) return;
+    enum err err = partition_read_begin(p);
+    if (err == ERR_OK) {
+        for (int i = 0; err == ERR_OK && more && i < SWEEP_COUNT; i++) {
+            err = owner_sweep(p->owner, &p->reader, &out, &more);
+            if (err == ERR_OK) err = overlay_put(p->overlay, out.writes, out.writes_count);
+        }
+        partition_read_end(p);
+    }
+    p->sweep_more = more;
+    if (err != ERR_OK) partition_fail(p, err, why_of(err));
+}
