@@ -51,7 +51,8 @@ static enum err open_store(struct partition *p, struct store_stamp *ret_stamp, c
     struct store_options options = {.path = path, .log = worker->options.reader->name, .partition = p->index,
                                     .fsync = worker->options.fsync};
     enum err err = store_open(&options, &p->store, why, why_bytes);
-    if (err == ERR_OK) err = overlay_open(&p->overlay);
+    if (err != ERR_OK) return err;
+    err = overlay_open(&p->overlay);
     if (err == ERR_OK) err = partition_read_begin(p);
     if (err != ERR_OK) return err;
     err = store_view_stamp(p->view, ret_stamp);
@@ -59,7 +60,7 @@ static enum err open_store(struct partition *p, struct store_stamp *ret_stamp, c
     if (err == ERR_OK && owner_next_offset(p->owner) != ret_stamp->next_offset) err = ERR_CORRUPT;
     if (err == ERR_OK) err = rules_load(p);
     partition_read_end(p);
-    if (err != ERR_OK) snprintf(why, why_bytes, "%s: %s", path, err_text(err));
+    if (err != ERR_OK) snprintf(why, why_bytes, "store-%u: %s", p->index, err_text(err));
     return err;
 }
 
