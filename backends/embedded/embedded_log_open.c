@@ -49,7 +49,7 @@ static enum err check_stamp(struct embedded_log *log, const struct embedded_log_
 static enum err open_env(struct embedded_log *log, const struct embedded_log_options *options, char *why, size_t why_bytes)
 {
     const char *tables[LMDBX_TABLES_MAX];
-    char(*names)[8] = calloc(options->partitions, sizeof *names);
+    char(*names)[16] = calloc(options->partitions, sizeof *names);
     if (names == NULL) return refuse(ERR_MEMORY, why, why_bytes, options->path, err_text(ERR_MEMORY));
     tables[TABLE_STAMP] = "stamp";
     for (uint32_t i = 0; i < options->partitions; i++) {
