@@ -91,25 +91,23 @@ void resolve_body_is_said(struct resolve_body *body)
 
 enum err resolve_body_load(struct resolve_body *body, struct arena *arena, const struct doc *doc)
 {
+    enum err err = ERR_OK;
     if (body->loaded) return ERR_OK;
     *body = (struct resolve_body){.arena = arena, .tree = {.order = order_parts}};
-    for (size_t i = 0; i < doc->fields_count; i++) {
-        /* Such a part is given its key by whoever brings it into the body. */
+    resolve_body_listen(body);
+    if (doc->body.bytes > 0) err = resolve_body_say(body, (struct json_value){.type = JSON_OBJECT, .raw = doc->body});
+    resolve_body_is_said(body);
+    for (size_t i = 0; i < doc->fields_count && err == ERR_OK; i++) {
+        /* One that the body has not is given its key by whoever brings it in. */
         struct resolve_part *part;
-        enum err err = resolve_body_part(body, doc->fields[i].field, span_of(NULL, 0), &part);
-        if (err != ERR_OK) return err;
+        err = resolve_body_part(body, doc->fields[i].field, span_of(NULL, 0), &part);
+        if (err != ERR_OK) break;
         part->own = true;
         part->stamp = doc->fields[i].stamp;
         part->known_rev = part->stamp.rev;
     }
-    resolve_body_listen(body);
-    if (doc->body.bytes > 0) {
-        enum err err = resolve_body_say(body, (struct json_value){.type = JSON_OBJECT, .raw = doc->body});
-        if (err != ERR_OK) return err;
-    }
-    resolve_body_is_said(body);
-    body->loaded = true;
-    return ERR_OK;
+    body->loaded = err == ERR_OK;
+    return err;
 }
 
 void resolve_body_set(struct resolve_body *body, struct resolve_part *part, struct json_value value)

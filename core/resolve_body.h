@@ -40,7 +40,7 @@ struct resolve_part {
 struct resolve_body {
     struct arena *arena;
     struct resolve_tree tree;
-    struct resolve_part **parts; /* in order of arrival */
+    struct resolve_part **parts; /* in order of arrival: the body's, removed ones by name, then what operations bring */
     size_t parts_count, parts_room;
     size_t count;                /* fields the body has */
     uint64_t places;

@@ -101,8 +101,8 @@ enum resolve_status shelf_push_span(struct shelf *shelf, const struct shelf_push
     int64_t time_ms = push->time_ms > 0 ? push->time_ms : shelf->clock_ms;
     if (time_ms > shelf->clock_ms) shelf->clock_ms = time_ms;
     struct resolve_push resolving = {
-        .ns = shelf->ns, .user = span_text(push->user != NULL ? push->user : "ann"),
-        .device = span_text(push->device != NULL ? push->device : "phone"),
+        .ns = shelf->ns, .user = arena_copy(&shelf->arena, span_text(push->user != NULL ? push->user : "ann")),
+        .device = arena_copy(&shelf->arena, span_text(push->device != NULL ? push->device : "phone")),
         .role = push->stranger ? ROLE_NONE : push->role == ROLE_NONE ? ROLE_WRITER : push->role, .rev = shelf->next_rev,
         .head = shelf->head, .time_ms = time_ms, .last_push_ms = push->last_push_ms == 0 ? -1 : push->last_push_ms,
         .window_clock_ms = shelf->clock_ms, .ops = decoded, .ops_count = count};
