@@ -1,0 +1,546 @@
+/* The worker over the embedded backends: what gateways are told, what is stored, and kill -9 at any moment. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/hash.h"
+#include "core/owner.h"
+#include "tests/support/map_state.h"
+#include "tests/support/owner_rig.h"
+#include "workers/store.h"
+
+static const char *const namespaces[] = {
+    "{\"namespace\":\"notes\",\"version\":1,\"access\":\"owner\",\"window\":\"90d\",\"presence\":true,"
+    "\"collections\":{\"notes\":{\"policy\":\"merge\"},\"log\":{\"policy\":\"append\"}}}",
+    "{\"namespace\":\"lists\",\"version\":1,\"access\":\"members\",\"window\":\"90d\",\"collections\":{\"items\":{\"policy\":\"merge\"}}}"};
+
+static int setup(void **state)
+{
+    struct owner_rig *rig = calloc(1, sizeof *rig);
+    if (rig == NULL) return -1;
+    rig_dir_make(rig->dir);
+    owner_rig_open(rig, namespaces, 2);
+    if (!owner_rig_until_ready(rig)) return -1;
+    *state = rig;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct owner_rig *rig = *state;
+    owner_rig_close(rig);
+    rig_dir_remove(rig->dir);
+    free(rig);
+    return 0;
+}
+
+static void put_note(struct owner_rig *rig, uint64_t id, const char *text)
+{
+    char ops[256];
+    snprintf(ops, sizeof ops, "[{\"op\":\"put\",\"collection\":\"notes\",\"id\":\"n\",\"body\":{\"text\":\"%s\"}}]", text);
+    owner_rig_push_text(rig, "notes:ana", "ana", id, ops);
+}
+
+static void ask_of(struct owner_rig *rig, enum link_ask_kind kind, const char *space, const char *user)
+{
+    struct page_waiter waiter = {.session = 7, .user = span_text(user), .device = SPAN_LITERAL("device-0001")};
+    struct link_ask ask = {.kind = kind, .space = span_text(space), .tag = 42, .run = {.from_nothing = true}, .waiters_count = 1,
+                           .waiters = &waiter, .limit = 10};
+    if (kind == LINK_HISTORY) ask.collection = SPAN_LITERAL("log");
+    owner_rig_ask(rig, &ask);
+}
+
+static void has(const char *text, const char *part)
+{
+    if (text == NULL || strstr(text, part) == NULL) fail_msg("`%s` lacks `%s`", text == NULL ? "(nothing)" : text, part);
+}
+
+/* ---- the link ---- */
+
+static void a_gateway_learns_the_namespaces_in_force(void **state)
+{
+    struct owner_rig *rig = *state;
+    assert_int_equal(rig->told[LINK_RULES], 2);
+    assert_int_equal(rig->ups, 4);
+}
+
+static void a_push_is_told_to_who_is_interested_and_answered_to_its_session(void **state)
+{
+    struct owner_rig *rig = *state;
+    struct link_ask interest = {.kind = LINK_INTEREST, .space = SPAN_LITERAL("notes:ana")};
+    owner_rig_ask(rig, &interest);
+    assert_true(owner_rig_until_told(rig, LINK_HEAD, 1));
+    assert_int_equal(rig->last[LINK_HEAD].place, 0);
+    put_note(rig, 1, "one");
+    assert_true(owner_rig_until_told(rig, LINK_ANSWER, 1));
+    assert_int_equal(rig->told[LINK_UPDATE], 1);
+    has(rig->text[LINK_UPDATE], "\"text\":\"one\"");
+    assert_true(rig->last[LINK_ANSWER].with_update);
+    assert_int_equal(rig->last[LINK_ANSWER].session, 7);
+    assert_int_equal(rig->last[LINK_ANSWER].id, 1);
+    interest.kind = LINK_UNINTEREST;
+    owner_rig_ask(rig, &interest);
+    put_note(rig, 2, "two");
+    assert_true(owner_rig_until_told(rig, LINK_ANSWER, 2));
+    assert_int_equal(rig->told[LINK_UPDATE], 1);
+}
+
+static void a_long_update_goes_as_its_head_alone(void **state)
+{
+    struct owner_rig *rig = *state;
+    struct link_ask interest = {.kind = LINK_INTEREST, .space = SPAN_LITERAL("notes:ana")};
+    char *ops = malloc(100000);
+    assert_non_null(ops);
+    int head = snprintf(ops, 200, "[{\"op\":\"put\",\"collection\":\"notes\",\"id\":\"n\",\"body\":{\"text\":\"");
+    memset(ops + head, 'x', 90000);
+    snprintf(ops + head + 90000, 10, "\"}}]");
+    owner_rig_ask(rig, &interest);
+    owner_rig_push_text(rig, "notes:ana", "ana", 1, ops);
+    assert_true(owner_rig_until_told(rig, LINK_UPDATE, 1));
+    assert_null(rig->last[LINK_UPDATE].frame);
+    assert_true(rig->last[LINK_UPDATE].rev > 0);
+    free(ops);
+}
+
+static void a_page_shows_what_was_told_stored_or_not(void **state)
+{
+    struct owner_rig *rig = *state;
+    char text[32], part[48];
+    for (uint64_t i = 1; i <= 300; i++) {
+        snprintf(text, sizeof text, "t%llu", (unsigned long long)i);
+        snprintf(part, sizeof part, "\"text\":\"%s\"", text);
+        put_note(rig, i, text);
+        assert_true(owner_rig_until_told(rig, LINK_ANSWER, i));
+        ask_of(rig, LINK_PULL, "notes:ana", "ana");
+        assert_true(owner_rig_until_told(rig, LINK_PAGE, i));
+        assert_int_equal(rig->last[LINK_PAGE].err, ERR_OK);
+        assert_int_equal(rig->last[LINK_PAGE].tag, 42);
+        has(rig->text[LINK_PAGE], part);
+        assert_int_equal(rig->role, ROLE_OWNER);
+    }
+    assert_true(worker_counters(rig->worker)->journal_batches > 0);
+}
+
+static void a_page_of_a_space_without_a_namespace_says_so(void **state)
+{
+    struct owner_rig *rig = *state;
+    ask_of(rig, LINK_PULL, "nothing:x", "ana");
+    assert_true(owner_rig_until_told(rig, LINK_PAGE, 1));
+    assert_int_equal(rig->last[LINK_PAGE].err, ERR_UNKNOWN_SPACE);
+}
+
+static void history_and_conflicts_are_for_those_with_access(void **state)
+{
+    struct owner_rig *rig = *state;
+    owner_rig_push_text(rig, "notes:ana", "ana", 1, "[{\"op\":\"append\",\"collection\":\"log\",\"id\":\"a\",\"body\":{\"n\":1}}]");
+    assert_true(owner_rig_until_told(rig, LINK_ANSWER, 1));
+    ask_of(rig, LINK_HISTORY, "notes:ana", "ana");
+    assert_true(owner_rig_until_told(rig, LINK_BODY, 1));
+    assert_int_equal(rig->last[LINK_BODY].err, ERR_OK);
+    has(rig->text[LINK_BODY], "\"n\":1");
+    ask_of(rig, LINK_HISTORY, "notes:ana", "eve");
+    assert_true(owner_rig_until_told(rig, LINK_BODY, 2));
+    assert_int_equal(rig->last[LINK_BODY].err, ERR_FORBIDDEN);
+    ask_of(rig, LINK_CONFLICTS, "notes:ana", "ana");
+    assert_true(owner_rig_until_told(rig, LINK_BODY, 3));
+    assert_int_equal(rig->last[LINK_BODY].err, ERR_OK);
+    has(rig->text[LINK_BODY], "\"conflicts\":[");
+    ask_of(rig, LINK_CONFLICTS, "notes:ana", "eve");
+    assert_true(owner_rig_until_told(rig, LINK_BODY, 4));
+    assert_int_equal(rig->last[LINK_BODY].err, ERR_FORBIDDEN);
+}
+
+static void an_outcome_is_told_again_to_who_asks(void **state)
+{
+    struct owner_rig *rig = *state;
+    struct buf buf;
+    struct record_push push = {.space = SPAN_LITERAL("notes:ana"), .user = SPAN_LITERAL("ana"), .has_device = true,
+                               .device = SPAN_LITERAL("device-0001"), .id = 1, .gateway = SPAN_LITERAL("local"), .session = 9};
+    assert_true(json_check(SPAN_LITERAL("[]"), &push.ops, NULL));
+    buf_init(&buf, 4096);
+    record_encode_push(&push, &buf);
+    struct blob *record = blob_make(buf_span(&buf));
+    struct link_ask ask = {.kind = LINK_OUTCOME, .space = push.space, .record = record};
+    owner_rig_ask(rig, &ask); /* still to come: no answer */
+    owner_rig_push(rig, &push);
+    assert_true(owner_rig_until_told(rig, LINK_ANSWER, 1));
+    owner_rig_ask(rig, &ask);
+    assert_true(owner_rig_until_told(rig, LINK_ANSWER, 2));
+    assert_int_equal(rig->last[LINK_ANSWER].session, 9);
+    assert_int_equal(rig->last[LINK_ANSWER].id, 1);
+    blob_put(record);
+    buf_fini(&buf);
+}
+
+/* ---- presence ---- */
+
+static void come(struct owner_rig *rig, const char *space, const char *user, uint64_t session, enum presence_state how)
+{
+    struct link_ask ask = {.kind = LINK_PRESENCE, .space = span_text(space), .user = span_text(user),
+                           .device = SPAN_LITERAL("device-0001"), .session = session, .state = how};
+    owner_rig_ask(rig, &ask);
+}
+
+static void watchers_see_who_comes_and_goes(void **state)
+{
+    struct owner_rig *rig = *state;
+    struct link_ask interest = {.kind = LINK_INTEREST, .space = SPAN_LITERAL("notes:ana")};
+    struct link_ask watch = {.kind = LINK_WATCH, .space = SPAN_LITERAL("notes:ana"), .session = 5};
+    rig->now_ms = 1000000;
+    owner_rig_ask(rig, &interest);
+    come(rig, "notes:ana", "ana", 5, PRESENCE_ONLINE);
+    owner_rig_ask(rig, &watch);
+    assert_true(owner_rig_until_told(rig, LINK_PRESENCE_FRAME, 1));
+    assert_int_equal(rig->last[LINK_PRESENCE_FRAME].session, 5);
+    has(rig->text[LINK_PRESENCE_FRAME], "\"here\":[{\"user\":\"ana\",\"devices\":1,\"state\":\"online\"");
+    has(rig->text[LINK_PRESENCE_FRAME], "\"count\":1");
+    rig->now_ms += 5000;
+    come(rig, "notes:ana", "bo", 6, PRESENCE_IDLE);
+    assert_true(owner_rig_until_told(rig, LINK_PRESENCE_FRAME, 2));
+    assert_int_equal(rig->last[LINK_PRESENCE_FRAME].session, 0);
+    has(rig->text[LINK_PRESENCE_FRAME], "\"join\":[");
+    has(rig->text[LINK_PRESENCE_FRAME], "\"user\":\"bo\",\"devices\":1,\"state\":\"idle\"");
+}
+
+static void who_lists_the_members_who_are_away(void **state)
+{
+    struct owner_rig *rig = *state;
+    owner_rig_push_text(rig, "lists:l", "ana", 1,
+                        "[{\"op\":\"put\",\"collection\":\"members\",\"id\":\"bo\",\"body\":{\"role\":\"writer\"}}]");
+    assert_true(owner_rig_until_told(rig, LINK_ANSWER, 1));
+    come(rig, "lists:l", "ana", 5, PRESENCE_ONLINE);
+    struct registry *registry = embedded_registry(rig->embedded);
+    registry->ops->set_presence(registry, SPAN_LITERAL("bo"), SPAN_LITERAL("device-0002"), 6, PRESENCE_OFFLINE, 777);
+    ask_of(rig, LINK_WHO, "lists:l", "ana");
+    assert_true(owner_rig_until_told(rig, LINK_BODY, 1));
+    has(rig->text[LINK_BODY], "\"here\":[{\"user\":\"ana\"");
+    has(rig->text[LINK_BODY], "\"count\":1,\"away\":[{\"user\":\"bo\",\"last_seen\":777}]}");
+}
+
+static void a_signal_goes_to_the_interested(void **state)
+{
+    struct owner_rig *rig = *state;
+    struct link_ask interest = {.kind = LINK_INTEREST, .space = SPAN_LITERAL("notes:ana")};
+    struct blob *frame = blob_make(SPAN_LITERAL("{\"type\":\"signal\"}"));
+    struct link_ask ask = {.kind = LINK_SIGNAL, .space = SPAN_LITERAL("notes:ana"), .session = 5, .frame = frame};
+    owner_rig_ask(rig, &interest);
+    owner_rig_ask(rig, &ask);
+    assert_true(owner_rig_until_told(rig, LINK_SIGNAL_FRAME, 1));
+    assert_int_equal(rig->last[LINK_SIGNAL_FRAME].session, 5);
+    has(rig->text[LINK_SIGNAL_FRAME], "signal");
+    blob_put(frame);
+}
+
+/* ---- storing ---- */
+
+static uint64_t log_first(struct owner_rig *rig, uint32_t partition)
+{
+    uint64_t first, next;
+    struct log_reader *reader = embedded_reader(rig->embedded);
+    assert_int_equal(reader->ops->range(reader, partition, &first, &next), ERR_OK);
+    return first;
+}
+
+struct trimmed {
+    struct owner_rig *rig;
+    uint32_t partition;
+    uint64_t first;
+};
+static bool is_trimmed(void *ctx)
+{
+    struct trimmed *trimmed = ctx;
+    return log_first(trimmed->rig, trimmed->partition) >= trimmed->first;
+}
+
+static void the_log_is_trimmed_once_its_effects_are_stored(void **state)
+{
+    struct owner_rig *rig = *state;
+    uint32_t partition = hash_partition(SPAN_LITERAL("notes:ana"), 4);
+    for (uint64_t i = 1; i <= 50; i++) put_note(rig, i, "x");
+    assert_true(owner_rig_until_told(rig, LINK_ANSWER, 50));
+    /* Two namespaces and fifty pushes, of which the last record stays. */
+    struct trimmed trimmed = {rig, partition, 51};
+    assert_true(rig_until(&rig->loop, is_trimmed, &trimmed, 20000));
+    assert_int_equal(log_first(rig, partition), 51);
+}
+
+static void a_restart_goes_on_and_puts_no_namespace_twice(void **state)
+{
+    struct owner_rig *rig = *state;
+    put_note(rig, 1, "before");
+    assert_true(owner_rig_until_told(rig, LINK_ANSWER, 1));
+    owner_rig_close(rig);
+    owner_rig_open(rig, namespaces, 2);
+    assert_true(owner_rig_until_ready(rig));
+    assert_int_equal(worker_counters(rig->worker)->records, 0);
+    put_note(rig, 2, "after");
+    assert_true(owner_rig_until_told(rig, LINK_ANSWER, 1));
+    assert_int_equal(rig->last[LINK_ANSWER].code, ERR_OK);
+    ask_of(rig, LINK_PULL, "notes:ana", "ana");
+    assert_true(owner_rig_until_told(rig, LINK_PAGE, 1));
+    has(rig->text[LINK_PAGE], "after");
+}
+
+static void another_text_of_a_namespace_is_put_everywhere(void **state)
+{
+    struct owner_rig *rig = *state;
+    char why[128];
+    struct span text = SPAN_LITERAL("\n {\"namespace\":\"notes\",\"version\":2,\"access\":\"owner\",\"window\":\"30d\",\"collections\":{\"notes\":{\"policy\":\"lww\"}}}\n");
+    uint64_t before = worker_counters(rig->worker)->records;
+    assert_int_equal(worker_namespaces_put(rig->worker, &text, 1, why, sizeof why), ERR_OK);
+    assert_false(worker_ready(rig->worker, NULL));
+    assert_true(owner_rig_until_ready(rig));
+    assert_int_equal(worker_counters(rig->worker)->records, before + 4);
+    assert_true(owner_rig_until_told(rig, LINK_RULES, 3));
+    assert_int_equal(rig->last[LINK_RULES].version, 2);
+    text = SPAN_LITERAL("{\"namespace\":");
+    assert_int_equal(worker_namespaces_put(rig->worker, &text, 1, why, sizeof why), ERR_CONFIG);
+}
+
+static void what_no_version_could_decode_is_set_aside(void **state)
+{
+    struct owner_rig *rig = *state;
+    struct store *store;
+    struct store_view *view;
+    struct span text;
+    char why[128], path[RIG_PATH_BYTES + 16];
+    struct blob *blob = blob_make(SPAN_LITERAL("not a record"));
+    assert_int_equal(rig->writer->ops->append(rig->writer, 0, blob, 1), ERR_OK);
+    blob_put(blob);
+    put_note(rig, 1, "x");
+    assert_true(owner_rig_until_told(rig, LINK_ANSWER, 1));
+    assert_int_equal(worker_counters(rig->worker)->dead_letters, 1);
+    assert_true(worker_ready(rig->worker, NULL));
+    char log[64];
+    snprintf(log, sizeof log, "%s", embedded_log_name(rig->embedded));
+    owner_rig_close(rig);
+    snprintf(path, sizeof path, "%s/store-0", rig->dir);
+    struct store_options options = {.path = path, .log = log, .partition = 0};
+    assert_int_equal(store_open(&options, &store, why, sizeof why), ERR_OK);
+    assert_int_equal(store_view_begin(store, &view), ERR_OK);
+    assert_int_equal(store_dead_find(view, 2, &text), ERR_OK);
+    assert_true(text.bytes > 12);
+    assert_memory_equal(text.at + text.bytes - 12, "not a record", 12);
+    store_view_end(view);
+    store_close(store);
+}
+
+static bool has_failed(void *ctx) { return ((struct owner_rig *)ctx)->failures > 0; }
+
+static void a_record_of_unknown_rules_stops_its_partition_alone(void **state)
+{
+    struct owner_rig *rig = *state;
+    uint32_t other = hash_partition(SPAN_LITERAL("notes:ana"), 4) == 0 ? 1 : 0;
+    const char *why = NULL;
+    struct blob *blob = blob_make(SPAN_LITERAL("{\"v\":99,\"kind\":\"push\"}"));
+    assert_int_equal(rig->writer->ops->append(rig->writer, other, blob, 1), ERR_OK);
+    blob_put(blob);
+    assert_true(rig_until(&rig->loop, has_failed, rig, 20000));
+    assert_false(worker_ready(rig->worker, &why));
+    has(why, "failed");
+    put_note(rig, 1, "x");
+    assert_true(owner_rig_until_told(rig, LINK_ANSWER, 1));
+}
+
+/* ---- kill -9 ---- */
+
+enum { KILLS = 15, USERS = 5 };
+
+static void random_push(struct owner_rig *rig, uint64_t *seed, uint64_t *ids)
+{
+    static const char *const forms[] = {
+        "[{\"op\":\"put\",\"collection\":\"notes\",\"id\":\"n%u\",\"body\":{\"a\":%u}}]",
+        "[{\"op\":\"patch\",\"collection\":\"notes\",\"id\":\"n%u\",\"body\":{\"b\":%u}}]",
+        "[{\"op\":\"incr\",\"collection\":\"notes\",\"id\":\"n%u\",\"field\":\"c\",\"by\":%u}]",
+        "[{\"op\":\"add\",\"collection\":\"notes\",\"id\":\"n%u\",\"field\":\"tags\",\"values\":[%u]}]",
+        "[{\"op\":\"append\",\"collection\":\"log\",\"id\":\"l%u\",\"body\":{\"t\":%u}}]",
+        "[{\"op\":\"delete\",\"collection\":\"notes\",\"id\":\"n%u\",\"age\":%u}]",
+        "[{\"op\":\"nonsense\",\"collection\":\"notes\",\"id\":\"n%u\",\"by\":%u}]"};
+    char ops[256], user[16], space[32];
+    unsigned who = (unsigned)(rig_random(seed) % USERS), form = (unsigned)(rig_random(seed) % (sizeof forms / sizeof *forms));
+    snprintf(user, sizeof user, "user%u", who);
+    snprintf(space, sizeof space, "notes:user%u", who);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    snprintf(ops, sizeof ops, forms[form], (unsigned)(rig_random(seed) % 30), (unsigned)(rig_random(seed) % 1000));
+#pragma GCC diagnostic pop
+    owner_rig_push_text(rig, space, user, ++ids[who], ops);
+}
+
+/* The child: pushes for ever, a copy of each delivered record in DIR.copy; its life is short. */
+static _Noreturn void push_until_killed(const char *dir, uint64_t seed, int ready)
+{
+    struct owner_rig rig = {0};
+    char path[RIG_PATH_BYTES + 16];
+    char device[32];
+    uint64_t ids[USERS] = {0};
+    snprintf(device, sizeof device, "device-%04llu", (unsigned long long)seed);
+    rig.device = device;
+    memcpy(rig.dir, dir, sizeof rig.dir);
+    snprintf(path, sizeof path, "%s.copy", dir);
+    rig.copy = fopen(path, "ae");
+    if (rig.copy == NULL) _exit(2);
+    owner_rig_open(&rig, namespaces, 2);
+    if (!owner_rig_until_ready(&rig)) _exit(3);
+    if (write(ready, "r", 1) != 1) _exit(4);
+    for (;;) {
+        for (int i = 0; i < 20; i++) random_push(&rig, &seed, ids);
+        uv_run(&rig.loop, UV_RUN_NOWAIT);
+    }
+}
+
+struct replica {
+    struct map_state state;
+    struct owner *owner;
+};
+
+/* A fresh owner of each partition over the copy of all its records. */
+static void replay(const char *path, const char *log, struct replica *replicas)
+{
+    FILE *file = fopen(path, "re");
+    unsigned partition;
+    unsigned long long offset;
+    long long time_ms;
+    size_t bytes;
+    assert_non_null(file);
+    for (int i = 0; i < 4; i++) {
+        struct state_reader reader = map_state_reader(&replicas[i].state);
+        assert_int_equal(owner_open(&reader, span_text(log), &replicas[i].owner), ERR_OK);
+    }
+    char *line = NULL;
+    size_t room = 0;
+    while (getline(&line, &room, file) > 0) {
+        /* A kill may cut an entry: what follows it begins amid a line, and comes again whole in the next life. */
+        if (sscanf(line, "%u %llu %lld %zu\n", &partition, &offset, &time_ms, &bytes) != 4 || partition > 3) continue;
+        char *text = malloc(bytes + 1);
+        assert_non_null(text);
+        long at = ftell(file);
+        bool whole = fread(text, 1, bytes + 1, file) == bytes + 1 && text[bytes] == '\n';
+        struct replica *replica = &replicas[partition];
+        if (!whole) {
+            fseek(file, at, SEEK_SET);
+        } else if (offset == owner_next_offset(replica->owner)) {
+            struct state_reader reader = map_state_reader(&replica->state);
+            struct owner_record record = {offset, time_ms, span_of(text, bytes)};
+            struct owner_out out;
+            assert_int_equal(owner_step(replica->owner, &reader, &record, &out), ERR_OK);
+            map_state_apply(&replica->state, out.writes, out.writes_count);
+        }
+        free(text);
+    }
+    free(line);
+    fclose(file);
+}
+
+static size_t compare_store(const char *dir, const char *log, uint32_t partition, struct replica *replica)
+{
+    struct store *store;
+    struct store_view *view;
+    char why[128], path[RIG_PATH_BYTES + 16], from[600] = "";
+    size_t entries = 0;
+    snprintf(path, sizeof path, "%s/store-%u", dir, partition);
+    struct store_options options = {.path = path, .log = log, .partition = partition};
+    assert_int_equal(store_open(&options, &store, why, sizeof why), ERR_OK);
+    assert_int_equal(store_view_begin(store, &view), ERR_OK);
+    struct state_reader stored = store_view_reader(view), fresh = map_state_reader(&replica->state);
+    for (int table = 0; table < STATE_TABLES; table++) {
+        struct span at = span_of(from, 0), key, value, fresh_key, fresh_value;
+        do {
+            assert_int_equal(stored.seek(stored.ctx, (enum state_table)table, at, false, &key, &value), ERR_OK);
+            assert_int_equal(fresh.seek(fresh.ctx, (enum state_table)table, at, false, &fresh_key, &fresh_value), ERR_OK);
+            assert_true(span_equal(key, fresh_key));
+            assert_true(span_equal(value, fresh_value));
+            if (key.at == NULL) break;
+            memcpy(from, key.at, key.bytes);
+            from[key.bytes] = 0;
+            at = span_of(from, key.bytes + 1);
+            entries++;
+        } while (true);
+    }
+    store_view_end(view);
+    store_close(store);
+    return entries;
+}
+
+static void kill_9_at_any_moment_leaves_what_a_fresh_replay_makes(void **state)
+{
+    char dir[RIG_PATH_BYTES], copy[RIG_PATH_BYTES + 16], log[64];
+    uint64_t seed = 7;
+    (void)state;
+    rig_dir_make(dir);
+    snprintf(copy, sizeof copy, "%s.copy", dir);
+    for (int i = 0; i < KILLS; i++) {
+        int ready[2];
+        char byte;
+        assert_int_equal(pipe(ready), 0);
+        pid_t pid = fork();
+        if (pid == 0) {
+            close(ready[0]);
+            push_until_killed(dir, (uint64_t)i + 1, ready[1]);
+        }
+        assert_true(pid > 0);
+        close(ready[1]);
+        assert_int_equal(read(ready[0], &byte, 1), 1);
+        struct timespec wait = {0, (long)(rig_random(&seed) % 150) * 1000000};
+        nanosleep(&wait, NULL);
+        kill(pid, SIGKILL);
+        int status;
+        waitpid(pid, &status, 0);
+        assert_true(WIFSIGNALED(status));
+        close(ready[0]);
+    }
+    struct owner_rig rig = {0};
+    memcpy(rig.dir, dir, sizeof rig.dir);
+    rig.copy = fopen(copy, "ae");
+    assert_non_null(rig.copy);
+    owner_rig_open(&rig, namespaces, 2);
+    assert_true(owner_rig_until_ready(&rig));
+    assert_true(owner_rig_until_stored(&rig));
+    snprintf(log, sizeof log, "%s", embedded_log_name(rig.embedded));
+    owner_rig_close(&rig);
+    fclose(rig.copy);
+    struct replica replicas[4] = {0};
+    size_t entries = 0;
+    replay(copy, log, replicas);
+    for (uint32_t i = 0; i < 4; i++) {
+        entries += compare_store(dir, log, i, &replicas[i]);
+        owner_close(replicas[i].owner);
+        map_state_fini(&replicas[i].state);
+    }
+    assert_true(entries > 500);
+    remove(copy);
+    rig_dir_remove(dir);
+}
+
+int main(void)
+{
+#define WORKER_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        WORKER_TEST(a_gateway_learns_the_namespaces_in_force),
+        WORKER_TEST(a_push_is_told_to_who_is_interested_and_answered_to_its_session),
+        WORKER_TEST(a_long_update_goes_as_its_head_alone),
+        WORKER_TEST(a_page_shows_what_was_told_stored_or_not),
+        WORKER_TEST(a_page_of_a_space_without_a_namespace_says_so),
+        WORKER_TEST(history_and_conflicts_are_for_those_with_access),
+        WORKER_TEST(an_outcome_is_told_again_to_who_asks),
+        WORKER_TEST(watchers_see_who_comes_and_goes),
+        WORKER_TEST(who_lists_the_members_who_are_away),
+        WORKER_TEST(a_signal_goes_to_the_interested),
+        WORKER_TEST(the_log_is_trimmed_once_its_effects_are_stored),
+        WORKER_TEST(a_restart_goes_on_and_puts_no_namespace_twice),
+        WORKER_TEST(another_text_of_a_namespace_is_put_everywhere),
+        WORKER_TEST(what_no_version_could_decode_is_set_aside),
+        WORKER_TEST(a_record_of_unknown_rules_stops_its_partition_alone),
+        cmocka_unit_test(kill_9_at_any_moment_leaves_what_a_fresh_replay_makes),
+    };
+    return cmocka_run_group_tests_name("worker", tests, NULL, NULL);
+}
