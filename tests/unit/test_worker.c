@@ -89,6 +89,9 @@ static void a_push_is_told_to_who_is_interested_and_answered_to_its_session(void
     assert_int_equal(rig->last[LINK_ANSWER].id, 1);
     interest.kind = LINK_UNINTEREST;
     owner_rig_ask(rig, &interest);
+    interest = (struct link_ask){.kind = LINK_INTEREST, .space = SPAN_LITERAL("notes:other")};
+    owner_rig_ask(rig, &interest);
+    assert_true(owner_rig_until_told(rig, LINK_HEAD, 2));
     put_note(rig, 2, "two");
     assert_true(owner_rig_until_told(rig, LINK_ANSWER, 2));
     assert_int_equal(rig->told[LINK_UPDATE], 1);
@@ -104,6 +107,7 @@ static void a_long_update_goes_as_its_head_alone(void **state)
     memset(ops + head, 'x', 90000);
     snprintf(ops + head + 90000, 10, "\"}}]");
     owner_rig_ask(rig, &interest);
+    assert_true(owner_rig_until_told(rig, LINK_HEAD, 1)); /* the link and the log are not ordered to each other */
     owner_rig_push_text(rig, "notes:ana", "ana", 1, ops);
     assert_true(owner_rig_until_told(rig, LINK_UPDATE, 1));
     assert_null(rig->last[LINK_UPDATE].frame);
