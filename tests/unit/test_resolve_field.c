@@ -147,6 +147,8 @@ static void set__values_come_once_in_order_of_insertion(void **state)
     CHANGES(bob(shelf, "remove t [\"b\",\"z\"]"));
     CHANGES(bob(shelf, "add t [\"b\"]"));
     BECOMES("{\"t\":[\"a\",\"c\",\"b\"]}");
+    CHANGES(bob(shelf, "remove t [\"a\"] ; add t [\"d\"] ; add t [\"\\u0061\"]"));
+    BECOMES("{\"t\":[\"c\",\"b\",\"d\",\"\\u0061\"]}");
 }
 
 static void set__what_is_there_is_not_added_and_what_is_not_is_not_removed(void **state)

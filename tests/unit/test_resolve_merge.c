@@ -223,6 +223,37 @@ static void merge__a_delete_that_lost_is_kept_as_one(void **state)
     BECOMES("{\"a\":1,\"b\":2}");
 }
 
+static void merge__an_edit_may_win_a_field_and_not_the_whole(void **state)
+{
+    struct shelf *shelf = *state;
+    struct doc doc;
+    ann(shelf, "@10 put {\"a\":1}");
+    bob(shelf, "@50 ^1 patch {\"a\":2}");
+    CHANGES(edit(shelf, "cid/watch", "@40 put {\"b\":3,\"a\":3}"));
+    BECOMES("{\"a\":3}");
+    LOSES("m/x a 2 bob/tablet 2 999950\nm/x b 3 cid/watch 3 999960\n");
+    assert_true(shelf_doc(shelf, "m", "x", &doc));
+    assert_true(doc.whole.rev == 1 && doc_stamp(&doc, SPAN_LITERAL("a")).rev == 3);
+    CHANGES(edit(shelf, "dan/car", "@30 delete"));
+    BECOMES("{}");
+    LOSES("m/x a 3 cid/watch 3 999960\nm/x * null dan/car 4 999970\n");
+    assert_true(shelf_doc(shelf, "m", "x", &doc));
+    assert_true(doc.whole.rev == 1 && doc_stamp(&doc, SPAN_LITERAL("a")).rev == 4);
+}
+
+static void merge__an_edit_older_than_the_deletion_that_brings_nothing_leaves_it(void **state)
+{
+    struct shelf *shelf = *state;
+    ann(shelf, "@100 put {\"b\":1}");
+    bob(shelf, "@5 patch {\"a\":null}");
+    CHANGES(edit(shelf, "cid/watch", "@10 delete"));
+    IS_LOST(edit(shelf, "dan/car", "@50 ^2 put {}"));
+    BECOMES("deleted");
+    CHANGES(edit(shelf, "dan/car", "@50 ^2 put {\"a\":1,\"b\":2}"));
+    BECOMES("{\"a\":1}");
+    LOSES("m/x a null bob/tablet 2 999995\nm/x b 2 dan/car 5 999950\nm/x * null cid/watch 3 999990\n");
+}
+
 static void merge__deleting_again_moves_the_tombstone(void **state)
 {
     struct shelf *shelf = *state;
@@ -309,6 +340,8 @@ int main(void)
         TEST(merge__a_late_patch_brings_back_what_it_says),
         TEST(merge__an_empty_put_later_than_a_delete_is_alive),
         TEST(merge__a_delete_that_lost_is_kept_as_one),
+        TEST(merge__an_edit_may_win_a_field_and_not_the_whole),
+        TEST(merge__an_edit_older_than_the_deletion_that_brings_nothing_leaves_it),
         TEST(merge__deleting_again_moves_the_tombstone),
         TEST(merge__members_and_stamps_have_their_bounds),
         TEST(merge__a_document_has_at_most_256_members),
