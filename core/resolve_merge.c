@@ -38,7 +38,7 @@ static void judge(struct resolve_case *c, struct resolve_work *work, const struc
         struct stamp stamp = resolve_edit_judged(work, part);
         part->wins = resolve_edit_is_later(edit, &stamp, order);
         if (named && !part->wins) tally->named_lost = true;
-        if (part->wins && (named || is || part->own)) tally->any_won = true;
+        if (part->wins) tally->any_won = true;
         if (part->wins && named && part->said.type != JSON_NONE) tally->brings = true;
         if (!part->wins && !named && is) tally->outlived = true;
     }
@@ -88,21 +88,20 @@ static enum err carry_out(struct resolve_case *c, struct resolve_work *work, con
         }
         err = overwrite_field(c, work, edit, part);
         if (err != ERR_OK) return err;
-        bool concerned = named || part->own || part->value.type != JSON_NONE;
         resolve_body_take(body, part);
-        part->own = !tally->whole_won && concerned;
+        part->own = !tally->whole_won; /* else it is governed by `whole` from now on */
         part->stamp = edit->stamp;
         part->known_rev = edit->stamp.rev;
     }
     return ERR_OK;
 }
 
-/* Nothing won, nothing changes; what was named is kept as lost. */
+/* Nothing changes; what was named is kept as lost, but removals of what is not there. */
 static enum err lose_all(struct resolve_case *c, struct resolve_work *work, const struct resolve_edit *edit)
 {
     struct resolve_body *body = &work->body;
     for (size_t i = 0; i < body->parts_count; i++) {
-        if (!resolve_body_names(body, body->parts[i]) || body->parts[i]->wins) continue;
+        if (!resolve_body_names(body, body->parts[i])) continue;
         enum err err = lose_field(c, work, edit, body->parts[i]);
         if (err != ERR_OK) return err;
     }

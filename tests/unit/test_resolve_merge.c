@@ -154,6 +154,16 @@ static void merge__within_a_push_what_comes_later_is_later(void **state)
     BECOMES("{\"a\":5}");
 }
 
+static void merge__a_backend_knows_what_it_said_earlier_in_the_push(void **state)
+{
+    struct shelf *shelf = *state;
+    ann(shelf, "@50 put {\"b\":1}");
+    ann(shelf, "@40 patch {\"a\":1}");
+    CHANGES(edit(shelf, "zed/", "@0 patch {\"a\":4} ; @99 patch {\"a\":5} ; @99 patch {\"a\":null}"));
+    BECOMES("{\"b\":1}");
+    IS_LOST(edit(shelf, "zed/", "@99 patch {\"a\":6}"));
+}
+
 static void merge__under_arrival_the_log_decides(void **state)
 {
     struct shelf *shelf = *state;
@@ -291,6 +301,27 @@ static void merge__members_and_stamps_have_their_bounds(void **state)
     for (size_t i = 1; i < doc.fields_count; i++) assert_true(span_compare(doc.fields[i - 1].field, doc.fields[i].field) < 0);
 }
 
+static void merge__the_newest_1000_losers_of_a_push_are_kept_in_order(void **state)
+{
+    struct shelf *shelf = *state;
+    struct buf ops;
+    buf_init(&ops, 65536);
+    ann(shelf, "put {}");
+    for (uint64_t i = 0; i < 5 * 250; i++) {
+        buf_add_text(&ops, i == 0 ? "[" : i % 250 == 0 ? "}}," : ",");
+        if (i % 250 == 0) buf_add_text(&ops, "{\"op\":\"patch\",\"collection\":\"m\",\"id\":\"x\",\"age\":9,\"body\":{");
+        buf_add_text(&ops, "\"k");
+        buf_add_u64(&ops, i % 250);
+        buf_add_text(&ops, "\":");
+        buf_add_u64(&ops, i);
+    }
+    buf_add_text(&ops, "}}]");
+    IS_LOST(shelf_push_span(shelf, &(struct shelf_push){.user = "bob"}, buf_span(&ops)));
+    assert_int_equal(shelf->result.losers_count, LIMIT_LOSERS_MAX);
+    for (size_t i = 0; i < LIMIT_LOSERS_MAX; i++) assert_int_equal(strtoul(shelf->result.losers[i].value.at, NULL, 10), 250 + i);
+    buf_fini(&ops);
+}
+
 static void merge__a_document_has_at_most_256_members(void **state)
 {
     struct shelf *shelf = *state;
@@ -334,6 +365,7 @@ int main(void)
         TEST(merge__an_edit_that_says_what_stands_leaves_the_bytes_and_moves_the_rev),
         TEST(merge__a_patch_that_names_nothing_changes_nothing),
         TEST(merge__within_a_push_what_comes_later_is_later),
+        TEST(merge__a_backend_knows_what_it_said_earlier_in_the_push),
         TEST(merge__under_arrival_the_log_decides),
         TEST(merge__a_later_delete_wins_every_field_and_keeps_them_for_their_authors),
         TEST(merge__a_field_that_outlives_a_delete_keeps_the_document_alive),
@@ -344,6 +376,7 @@ int main(void)
         TEST(merge__an_edit_older_than_the_deletion_that_brings_nothing_leaves_it),
         TEST(merge__deleting_again_moves_the_tombstone),
         TEST(merge__members_and_stamps_have_their_bounds),
+        TEST(merge__the_newest_1000_losers_of_a_push_are_kept_in_order),
         TEST(merge__a_document_has_at_most_256_members),
         TEST(merge__a_document_of_another_policy_is_judged_by_its_latest_part),
     };
