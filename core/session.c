@@ -1,0 +1,71 @@
+#include "core/session.h"
+
+#include <assert.h>
+
+#include "core/limits.h"
+
+enum { BURST_SECONDS = 4 };
+
+void session_move(enum session_state *state, enum session_state to)
+{
+    static const bool legal[3][3] = {
+        [SESSION_HELLO] = {[SESSION_LIVE] = true, [SESSION_CLOSING] = true},
+        [SESSION_LIVE] = {[SESSION_CLOSING] = true},
+        [SESSION_CLOSING] = {[SESSION_CLOSING] = true}};
+    assert(legal[*state][to]);
+    *state = to;
+}
+
+enum session_delivery session_deliver(uint64_t place, uint64_t update_prev, uint64_t update_place)
+{
+    if (update_place <= place) return SESSION_DROP;
+    return update_prev == place ? SESSION_FORWARD : SESSION_HOLE;
+}
+
+bool session_bucket_take(struct session_bucket *bucket, int64_t now_ms)
+{
+    int64_t refill = (now_ms - bucket->at_ms) * LIMIT_RATE_MAX;
+    bucket->used_milli = refill >= bucket->used_milli || refill < 0 ? 0 : bucket->used_milli - refill;
+    bucket->at_ms = now_ms;
+    if (bucket->used_milli + 1000 > (int64_t)LIMIT_RATE_MAX * BURST_SECONDS * 1000) return false;
+    bucket->used_milli += 1000;
+    return true;
+}
+
+bool session_faults_add(struct session_faults *faults, int64_t now_ms)
+{
+    if (faults->count == 0 || now_ms - faults->since_ms > SESSION_FAULT_WINDOW_MS) {
+        faults->since_ms = now_ms;
+        faults->count = 0;
+    }
+    return ++faults->count < LIMIT_BAD_FRAMES_MAX;
+}
+
+void session_failure_note(struct session_failure *failure, const void *space, uint64_t id)
+{
+    for (uint32_t i = 0; i < failure->count; i++) {
+        if (failure->entries[i].space != space) continue;
+        if (id < failure->entries[i].id) failure->entries[i].id = id;
+        return;
+    }
+    if (failure->count == SESSION_FAILURES_MAX) return; /* the owner's `gap` catches what gets past */
+    failure->entries[failure->count].space = space;
+    failure->entries[failure->count++].id = id;
+}
+
+bool session_failure_blocks(struct session_failure *failure, const void *space, uint64_t id)
+{
+    for (uint32_t i = 0; i < failure->count; i++) {
+        if (failure->entries[i].space != space) continue;
+        if (id > failure->entries[i].id) return true;
+        failure->entries[i] = failure->entries[--failure->count];
+        return false;
+    }
+    return false;
+}
+
+void session_failure_forget(struct session_failure *failure, const void *space)
+{
+    for (uint32_t i = 0; i < failure->count; i++)
+        if (failure->entries[i].space == space) failure->entries[i--] = failure->entries[--failure->count];
+}

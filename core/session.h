@@ -1,0 +1,54 @@
+/* The rules of a device's session that need no more than a few numbers: delivery, rates, faults, order after a failure. */
+#ifndef TIDEGATE_CORE_SESSION_H
+#define TIDEGATE_CORE_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum session_state {
+    SESSION_HELLO,   /* connected; nothing but a hello is welcome, within SESSION_HELLO_MS */
+    SESSION_LIVE,    /* frames are served */
+    SESSION_CLOSING  /* a close was asked of the edge; nothing is served, nothing sent */
+};
+/* The one setter: asserts that the move is legal (HELLO -> LIVE, anything -> CLOSING). */
+void session_move(enum session_state *state, enum session_state to);
+
+enum {
+    SESSION_HELLO_MS = 10000,
+    SESSION_IDLE_MS = 300000,       /* without a frame but pings: the user is idle */
+    SESSION_EXPIRED_MS = 60000,     /* between the error and close 4401 */
+    SESSION_FAULT_WINDOW_MS = 60000,
+    SESSION_ASK_AGAIN_MS = 10000,   /* an outcome that did not come is asked for */
+    SESSION_FAILURES_MAX = 8
+};
+
+/* What to do with an update for a session that stands at `place`. */
+enum session_delivery { SESSION_FORWARD, SESSION_DROP, SESSION_HOLE };
+enum session_delivery session_deliver(uint64_t place, uint64_t update_prev, uint64_t update_place);
+
+/* Frames a second, with a burst of four seconds' worth. Zeroed: full. */
+struct session_bucket {
+    int64_t at_ms;
+    int64_t used_milli;
+};
+bool session_bucket_take(struct session_bucket *bucket, int64_t now_ms); /* false: over the rate */
+
+/* Bad frames of the last minute. */
+struct session_faults {
+    int64_t since_ms;
+    uint32_t count;
+};
+bool session_faults_add(struct session_faults *faults, int64_t now_ms); /* false: one too many, close 4400 */
+
+/* After a failed append every later push of the connection to that space fails too, until the failed one comes again. */
+struct session_failure {
+    struct { const void *space; uint64_t id; } entries[SESSION_FAILURES_MAX];
+    uint32_t count;
+};
+void session_failure_note(struct session_failure *failure, const void *space, uint64_t id);
+/* Must this push fail for the sake of order? One at or before the failed one clears it. */
+bool session_failure_blocks(struct session_failure *failure, const void *space, uint64_t id);
+void session_failure_forget(struct session_failure *failure, const void *space);
+
+#endif

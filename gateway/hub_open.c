@@ -1,0 +1,83 @@
+/* Opening and closing spaces. */
+#include <stdlib.h>
+
+#include "core/name.h"
+#include "gateway/hub_parts.h"
+
+static void refuse(struct hub_session *session, struct span space, enum err code, struct blob *ref)
+{
+    frame_closed(&session->hub->text, space, code, false, blob_span(ref));
+    hub_send_text(session, OUT_CLOSED);
+}
+
+static struct hub_pull *make_pull(struct hub_session *session, const struct frame_open *open, bool once, bool presence)
+{
+    struct cursor cursor;
+    struct hub_pull *pull = calloc(1, sizeof *pull);
+    if (pull == NULL) return NULL;
+    pull->is_open = true;
+    pull->once = once;
+    pull->presence = presence;
+    pull->first = true;
+    pull->run.tail = open->tail;
+    pull->run.from_nothing = true;
+    if (!open->since_null && cursor_decode(open->since, session->hub->log, open->space, &cursor) == CURSOR_GOOD)
+        pull->run = (struct page_run){.place = cursor.place, .has_floor = cursor.has_floor, .floor = cursor.floor, .tail = open->tail};
+    return pull;
+}
+
+static void start(struct hub_session *session, struct hub_space *space, const struct frame_open *open, struct blob *ref,
+                  bool once, bool presence)
+{
+    struct hub_sub *sub = hub_sub_find(session, space);
+    struct hub_pull *pull = make_pull(session, open, once, presence);
+    if (pull != NULL && sub == NULL) sub = hub_sub_add(session, space);
+    if (pull == NULL || sub == NULL) {
+        free(pull);
+        hub_send_error(session, ERR_BUSY, NULL, blob_span(ref), false, 0, open->space, 1000);
+        return;
+    }
+    blob_put(sub->ref);
+    sub->ref = blob_take(ref);
+    if (open->known > sub->known) sub->known = open->known;
+    sub->place = pull->run.from_nothing || pull->run.has_floor ? 0 : pull->run.place;
+    sub->behind = false;
+    (void)hub_space_interest(session->hub, space); /* a link that is away is told when it is back */
+    hub_pull_start(sub, pull);
+}
+
+void hub_open_space(struct hub_session *session, const struct frame_open *open, struct blob *ref, bool once, bool presence)
+{
+    struct hub *hub = session->hub;
+    if (!name_is_space(open->space)) {
+        refuse(session, open->space, ERR_INVALID, ref);
+        return;
+    }
+    struct hub_space *space = hub_space_take(hub, open->space);
+    if (space == NULL) {
+        hub_send_error(session, ERR_BUSY, NULL, blob_span(ref), false, 0, open->space, 1000);
+        return;
+    }
+    if (space->rules == NULL && hub->rules.count > 0)
+        refuse(session, open->space, ERR_UNKNOWN_SPACE, ref);
+    else if (session->subs_count >= LIMIT_SPACES_MAX && hub_sub_find(session, space) == NULL)
+        hub_send_error(session, ERR_TOO_MANY, "more spaces than limits.spaces", blob_span(ref), false, 0, open->space, 1000);
+    else
+        start(session, space, open, ref, once, presence);
+    hub_space_put(hub, space);
+}
+
+void hub_open_closed(struct hub_sub *sub, enum err code, bool purge)
+{
+    struct hub_session *session = sub->session;
+    frame_closed(&session->hub->text, hub_space_name(sub->space), code, purge, sub->ref == NULL ? span_of(NULL, 0) : blob_span(sub->ref));
+    /* What the device is owed of its pushes here goes out first: after this the space is not open, and nothing tells it. */
+    struct hub_held *held = sub->pull == NULL ? NULL : sub->pull->held;
+    struct blob *closed = blob_make(buf_span(&session->hub->text));
+    buf_reset(&session->hub->text);
+    for (; held != NULL; held = held->next) (void)hub_send_blob(session, OUT_RESULT, held->frame);
+    if (closed != NULL) (void)hub_send_blob(session, OUT_CLOSED, closed);
+    else hub_send_close(session, 1011, "out of memory");
+    blob_put(closed);
+    hub_sub_remove(sub);
+}

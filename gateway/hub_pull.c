@@ -1,0 +1,406 @@
+/* Runs of pages: asked of the owner, many waiters at a time; each waiter's page made of the shared documents and its own
+ * part. A session's next page is asked for only when the last one is out. */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "gateway/hub_parts.h"
+
+enum { WAITERS_MAX = 256, RETRY_MS = 500 };
+
+static struct hub_group *group_of(struct map_node *node) { return (struct hub_group *)((char *)node - offsetof(struct hub_group, node)); }
+
+static void enqueue(struct hub *hub, struct hub_pull *pull)
+{
+    pull->stage = PULL_WAITING;
+    pull->next = NULL;
+    *hub->pulls_end = pull;
+    hub->pulls_end = &pull->next;
+}
+
+static void free_held(struct hub_pull *pull)
+{
+    while (pull->held != NULL) {
+        struct hub_held *held = pull->held;
+        pull->held = held->next;
+        blob_put(held->frame);
+        free(held);
+    }
+}
+
+void hub_pull_hold(struct hub_sub *sub, struct blob *frame, bool with_update)
+{
+    struct hub_held *held = calloc(1, sizeof *held), **end = &sub->pull->held;
+    if (held == NULL) {
+        hub_send_close(sub->session, 1011, "out of memory");
+        return;
+    }
+    held->frame = blob_take(frame);
+    held->with_update = with_update;
+    while (*end != NULL) end = &(*end)->next;
+    *end = held;
+}
+
+void hub_pull_cancel(struct hub_sub *sub)
+{
+    struct hub_pull *pull = sub->pull;
+    if (pull == NULL) return;
+    sub->pull = NULL;
+    free_held(pull);
+    pull->sub = NULL;
+    /* Queued or asked ones are freed by whoever comes upon them. */
+    if (pull->stage == PULL_WRITTEN_OUT) free(pull);
+}
+
+/* Replaces a run under way; outcomes that it held go on waiting. */
+void hub_pull_start(struct hub_sub *sub, struct hub_pull *pull)
+{
+    if (sub->pull != NULL) {
+        pull->held = sub->pull->held;
+        sub->pull->held = NULL;
+        hub_pull_cancel(sub);
+    }
+    pull->sub = sub;
+    sub->pull = pull;
+    enqueue(sub->session->hub, pull);
+}
+
+void hub_pull_heal(struct hub_sub *sub)
+{
+    if (sub->pull != NULL) {
+        sub->again = true;
+        return;
+    }
+    struct hub_pull *pull = calloc(1, sizeof *pull);
+    if (pull == NULL) {
+        hub_send_close(sub->session, 1011, "out of memory");
+        return;
+    }
+    pull->first = true;
+    pull->run.place = sub->place;
+    sub->behind = false;
+    sub->again = false;
+    hub_pull_start(sub, pull);
+}
+
+/* ---- asking ---- */
+
+static int compare_u64(uint64_t a, uint64_t b) { return a < b ? -1 : a > b; }
+
+/* Pulls that compare equal get one answer. A run with cuts of its own is never shared. */
+static int compare_runs(const struct hub_pull *a, const struct hub_pull *b)
+{
+    int order = compare_u64((uint64_t)(uintptr_t)a->sub->space, (uint64_t)(uintptr_t)b->sub->space);
+    if (order == 0) order = compare_u64(a->run.place, b->run.place);
+    if (order == 0) order = compare_u64(a->run.tail, b->run.tail);
+    if (order == 0) order = compare_u64(a->run.floor, b->run.floor);
+    if (order == 0) order = compare_u64(a->run.run_from, b->run.run_from);
+    if (order == 0) order = (a->run.from_nothing - b->run.from_nothing) * 4 + (a->run.has_floor - b->run.has_floor) * 2 +
+                            (a->run.started - b->run.started);
+    if (order == 0 && (a->run.tails_count > 0 || b->run.tails_count > 0))
+        order = compare_u64((uint64_t)(uintptr_t)a, (uint64_t)(uintptr_t)b);
+    return order;
+}
+
+static int compare_entries(const void *a, const void *b)
+{
+    return compare_runs(*(struct hub_pull *const *)a, *(struct hub_pull *const *)b);
+}
+
+static void back_to_queue(struct hub *hub, struct hub_pull **pulls, size_t count, int64_t not_before_ms)
+{
+    for (size_t i = 0; i < count; i++) {
+        pulls[i]->not_before_ms = not_before_ms;
+        enqueue(hub, pulls[i]);
+    }
+}
+
+/* One request for pulls[0..count), which stand at one place. */
+static void ask_one(struct hub *hub, struct hub_pull **pulls, size_t count)
+{
+    struct hub_space *space = pulls[0]->sub->space;
+    struct hub_group *group = calloc(1, sizeof *group);
+    struct hub_pull **members = calloc(count, sizeof *members);
+    arena_reset(&hub->arena);
+    struct page_waiter *waiters = arena_take(&hub->arena, count * sizeof *waiters);
+    if (group == NULL || members == NULL || waiters == NULL) goto out;
+    for (size_t i = 0; i < count; i++) {
+        const struct hub_session *session = pulls[i]->sub->session;
+        members[i] = pulls[i];
+        waiters[i] = (struct page_waiter){.session = session->number, .user = hub_space_user(session),
+            .device = span_text(session->device), .known = pulls[i]->sub->known, .granted = hub_space_granted(session, space)};
+    }
+    group->tag = ++hub->next_tag;
+    group->node.key = span_of((const char *)&group->tag, sizeof group->tag);
+    group->count = count;
+    group->pulls = members;
+    struct link_ask ask = {.kind = LINK_PULL, .space = hub_space_name(space), .tag = group->tag, .run = pulls[0]->run,
+                           .waiters_count = count, .waiters = waiters};
+    if (!hub_space_interest(hub, space) || !map_put(&hub->groups, &group->node)) goto out;
+    if (hub->options.link->ops->send(hub->options.link, &ask) != ERR_OK) {
+        map_take(&hub->groups, &group->node);
+        goto out;
+    }
+    for (size_t i = 0; i < count; i++) pulls[i]->stage = PULL_ASKED;
+    hub->pages_asked += LIMIT_PAGE_BYTES;
+    hub->counters.pulls++;
+    return;
+out:
+    free(members);
+    free(group);
+    back_to_queue(hub, pulls, count, hub->now_ms + RETRY_MS);
+}
+
+/* Takes the queue apart: those that may be asked now into `ret_ready`, the rest stays. */
+static size_t gather(struct hub *hub, struct hub_pull **ret_ready, size_t room)
+{
+    struct hub_pull *pull = hub->pulls;
+    size_t count = 0;
+    hub->pulls = NULL;
+    hub->pulls_end = &hub->pulls;
+    while (pull != NULL) {
+        struct hub_pull *next = pull->next;
+        if (pull->sub == NULL) {
+            free(pull);
+        } else if (pull->sub->session->out.bytes > HUB_MESSAGE_BYTES) {
+            pull->stage = PULL_WRITTEN_OUT; /* the device is slow: when its socket has drained */
+            pull->sub->session->waits = true;
+        } else if (count < room && pull->not_before_ms <= hub->now_ms) {
+            ret_ready[count++] = pull;
+        } else {
+            enqueue(hub, pull);
+        }
+        pull = next;
+    }
+    return count;
+}
+
+void hub_pull_ask_all(struct hub *hub)
+{
+    enum { BATCH = 4096 };
+    if (hub->pulls == NULL || hub->pages_asked >= LIMIT_PAGES_IN_FLIGHT_BYTES) return;
+    struct hub_pull **ready = malloc(BATCH * sizeof *ready);
+    if (ready == NULL) return; /* asked in a later turn */
+    size_t count = gather(hub, ready, BATCH), from = 0;
+    qsort(ready, count, sizeof *ready, compare_entries);
+    while (from < count) {
+        size_t to = from + 1;
+        if (hub->pages_asked >= LIMIT_PAGES_IN_FLIGHT_BYTES) {
+            back_to_queue(hub, ready + from, count - from, 0);
+            break;
+        }
+        while (to < count && to - from < WAITERS_MAX && compare_runs(ready[from], ready[to]) == 0) to++;
+        ask_one(hub, ready + from, to - from);
+        from = to;
+    }
+    free(ready);
+}
+
+/* ---- pages ---- */
+
+static void add_cursor(struct hub *hub, const struct hub_space *space, uint64_t place, bool has_floor, uint64_t floor)
+{
+    struct cursor cursor = {.place = place, .has_floor = has_floor, .floor = floor};
+    buf_add_char(&hub->text, '"');
+    cursor_encode(&hub->text, hub->log, hub_space_name(space), &cursor);
+    buf_add_char(&hub->text, '"');
+}
+
+static void send_current(struct hub_sub *sub, const struct page *page, const struct page_part *part)
+{
+    struct hub *hub = sub->session->hub;
+    struct buf *out = &hub->text;
+    buf_add_text(out, "{\"type\":\"current\",\"ref\":");
+    buf_add_span(out, blob_span(sub->ref));
+    buf_add_text(out, ",\"spaces\":[{\"space\":");
+    buf_add_json_string(out, hub_space_name(sub->space));
+    buf_add_text(out, ",\"cursor\":");
+    add_cursor(hub, sub->space, page->to, false, 0);
+    buf_add_text(out, ",\"pushed\":");
+    buf_add_u64(out, part->pushed);
+    buf_add_text(out, ",\"window\":");
+    buf_add_u64(out, page->window_s);
+    buf_add_text(out, "}]}");
+    hub_send_text(sub->session, OUT_CURRENT);
+}
+
+static void send_page(struct hub_sub *sub, const struct page *page, const struct page_part *part)
+{
+    struct hub *hub = sub->session->hub;
+    struct buf *out = &hub->text;
+    buf_add_text(out, "{\"type\":\"page\",\"ref\":");
+    buf_add_span(out, blob_span(sub->ref));
+    buf_add_text(out, ",\"space\":");
+    buf_add_json_string(out, hub_space_name(sub->space));
+    buf_add_text(out, ",\"from\":");
+    if (page->from_null) buf_add_text(out, "null");
+    else add_cursor(hub, sub->space, page->from, page->from_has_floor, page->from_floor);
+    buf_add_text(out, ",\"to\":");
+    add_cursor(hub, sub->space, page->to, page->to_has_floor, page->to_floor);
+    if (page->reset) buf_add_text(out, ",\"reset\":true");
+    buf_add_text(out, ",\"docs\":");
+    buf_add_span(out, page->docs);
+    buf_add_text(out, page->more ? ",\"more\":true,\"pushed\":" : ",\"more\":false,\"pushed\":");
+    buf_add_u64(out, part->pushed);
+    if (page->tail.bytes > 0) {
+        buf_add_text(out, ",\"tail\":");
+        buf_add_span(out, page->tail);
+    }
+    if (!page->more) {
+        buf_add_text(out, ",\"refused\":");
+        buf_add_span(out, part->refused);
+        buf_add_text(out, ",\"sum\":");
+        buf_add_span(out, page->sum);
+        buf_add_text(out, ",\"window\":");
+        buf_add_u64(out, page->window_s);
+    }
+    buf_add_char(out, '}');
+    hub_send_text(sub->session, OUT_PAGE);
+}
+
+/* The run is complete: what was held goes out behind what brings the session up to the head. */
+static void finish(struct hub_sub *sub, struct hub_pull *pull)
+{
+    struct hub_session *session = sub->session;
+    sub->pull = NULL;
+    sub->behind = false;
+    if (pull->once) {
+        for (struct hub_held *held = pull->held; held != NULL; held = held->next) (void)hub_send_blob(session, OUT_RESULT, held->frame);
+        free_held(pull);
+        free(pull);
+        hub_sub_remove(sub);
+        return;
+    }
+    hub_presence_enter(sub);
+    if (pull->presence) hub_presence_watch(sub);
+    hub_deliver_catch_up(sub);
+    if (sub->pull != NULL) {
+        sub->pull->held = pull->held;
+        pull->held = NULL;
+    } else {
+        for (struct hub_held *held = pull->held; held != NULL; held = held->next)
+            if (!held->with_update) (void)hub_send_blob(session, OUT_RESULT, held->frame);
+    }
+    free_held(pull);
+    free(pull);
+}
+
+static bool is_current(const struct hub_pull *pull, const struct page *page, const struct page_part *part)
+{
+    return pull->is_open && pull->first && !page->reset && !page->more && page->docs_count == 0 && part->refused_count == 0 &&
+           page->tail.bytes == 0;
+}
+
+/* A healed session that missed nothing hears nothing. */
+static bool is_idle_heal(const struct hub_pull *pull, const struct page *page, const struct page_part *part)
+{
+    return !pull->is_open && pull->first && !page->reset && !page->more && page->docs_count == 0 && page->to == page->from &&
+           part->refused_count == 0;
+}
+
+static void take_page(struct hub_pull *pull, const struct page *page, const struct page_part *part)
+{
+    struct hub_sub *sub = pull->sub;
+    struct hub_session *session = sub->session;
+    session->hub->counters.pages++;
+    if (part->role == ROLE_NONE && !part->may_found) {
+        hub_open_closed(sub, ERR_FORBIDDEN, true);
+        free(pull);
+        return;
+    }
+    if (is_current(pull, page, part)) send_current(sub, page, part);
+    else if (!is_idle_heal(pull, page, part)) send_page(sub, page, part);
+    if (session->state == SESSION_CLOSING) {
+        pull->stage = PULL_WRITTEN_OUT; /* the session takes it along */
+        return;
+    }
+    sub->place = page->to;
+    sub->shown = true;
+    pull->first = false;
+    pull->run = page->next;
+    if (page->more && session->job == NULL) {
+        pull->stage = PULL_WRITTEN_OUT;
+        session->waits = true;
+    } else {
+        finish(sub, pull);
+    }
+}
+
+static void take_refusal(struct hub *hub, struct hub_pull *pull, enum err err)
+{
+    if (err == ERR_UNKNOWN_SPACE || err == ERR_FORBIDDEN) {
+        hub_open_closed(pull->sub, err, err == ERR_FORBIDDEN);
+        free(pull);
+        return;
+    }
+    pull->not_before_ms = hub->now_ms + RETRY_MS; /* busy, or a failure of the owner's: asked again */
+    enqueue(hub, pull);
+}
+
+void hub_pull_page(struct hub *hub, const struct link_tell *tell)
+{
+    struct map_node *node = map_find(&hub->groups, span_of((const char *)&tell->tag, sizeof tell->tag));
+    if (node == NULL) return; /* asked over a link that broke since */
+    struct hub_group *group = group_of(node);
+    map_take(&hub->groups, node);
+    hub->pages_asked -= LIMIT_PAGE_BYTES;
+    assert(tell->err != ERR_OK || tell->page->parts_count == group->count);
+    for (size_t i = 0; i < group->count; i++) {
+        struct hub_pull *pull = group->pulls[i];
+        if (pull->sub == NULL) free(pull);
+        else if (tell->err != ERR_OK) take_refusal(hub, pull, tell->err);
+        else take_page(pull, tell->page, &tell->page->parts[i]);
+    }
+    free(group->pulls);
+    free(group);
+}
+
+void hub_pull_drained(struct hub_session *session)
+{
+    if (!session->waits) return;
+    session->waits = false;
+    for (size_t i = 0; i < session->subs_count; i++) {
+        struct hub_sub *sub = session->subs[i];
+        if (sub->pull != NULL && sub->pull->stage == PULL_WRITTEN_OUT) enqueue(session->hub, sub->pull);
+        else if (sub->pull == NULL && sub->behind) hub_pull_heal(sub);
+    }
+}
+
+/* What was asked of owners that are gone now is asked again; a tag that is answered after all is not known any more. */
+void hub_pull_lost(struct hub *hub, uint32_t partition)
+{
+    struct map_node *node = map_next(&hub->groups, NULL);
+    while (node != NULL) {
+        struct hub_group *group = group_of(node);
+        bool lost = true;
+        node = map_next(&hub->groups, node);
+        for (size_t i = 0; i < group->count; i++)
+            if (group->pulls[i]->sub != NULL) lost = group->pulls[i]->sub->space->partition == partition;
+        if (!lost) continue;
+        map_take(&hub->groups, &group->node);
+        hub->pages_asked -= LIMIT_PAGE_BYTES;
+        for (size_t i = 0; i < group->count; i++) {
+            if (group->pulls[i]->sub == NULL) free(group->pulls[i]);
+            else enqueue(hub, group->pulls[i]);
+        }
+        free(group->pulls);
+        free(group);
+    }
+}
+
+void hub_pull_free(struct hub *hub)
+{
+    struct map_node *node;
+    while ((node = map_next(&hub->groups, NULL)) != NULL) {
+        struct hub_group *group = group_of(node);
+        map_take(&hub->groups, node);
+        for (size_t i = 0; i < group->count; i++) free(group->pulls[i]);
+        free(group->pulls);
+        free(group);
+    }
+    while (hub->pulls != NULL) {
+        struct hub_pull *pull = hub->pulls;
+        hub->pulls = pull->next;
+        free(pull);
+    }
+    hub->pulls_end = &hub->pulls;
+}
