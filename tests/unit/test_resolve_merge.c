@@ -161,7 +161,7 @@ static void merge__a_backend_knows_what_it_said_earlier_in_the_push(void **state
     ann(shelf, "@40 patch {\"a\":1}");
     CHANGES(edit(shelf, "zed/", "@0 patch {\"a\":4} ; @99 patch {\"a\":5} ; @99 patch {\"a\":null}"));
     BECOMES("{\"b\":1}");
-    IS_LOST(edit(shelf, "zed/", "@99 patch {\"a\":6}"));
+    IS_LOST(edit(shelf, "zed/", "@100 patch {\"a\":6}"));
 }
 
 static void merge__under_arrival_the_log_decides(void **state)
