@@ -1,9 +1,6 @@
 #include "tests/support/scribe.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -45,8 +42,8 @@ void scribe_fini(struct scribe *s) { map_state_fini(&s->model); }
 
 static void same(struct span a, struct span b)
 {
-    assert_true((a.at == NULL) == (b.at == NULL));
-    assert_true(span_equal(a, b));
+    assert((a.at == NULL) == (b.at == NULL));
+    assert(span_equal(a, b));
 }
 
 /* One seek in both; returns whether there was an entry, and leaves its key as the next place. */
@@ -54,17 +51,20 @@ static bool seek_both(const struct state_reader *reader, const struct state_read
                       uint64_t sid, struct span at, char room[64], struct span *ret_next)
 {
     struct span key, value, model_key, model_value;
-    assert_int_equal(reader->seek(reader->ctx, table, at, down, &key, &value), ERR_OK);
-    assert_int_equal(model->seek(model->ctx, table, at, down, &model_key, &model_value), ERR_OK);
+    enum err err = reader->seek(reader->ctx, table, at, down, &key, &value);
+    assert(err == ERR_OK);
+    err = model->seek(model->ctx, table, at, down, &model_key, &model_value);
+    assert(err == ERR_OK);
     bool beyond = model_key.at == NULL || (sid != 0 && state_key_sid(model_key) != sid);
     if (beyond) {
-        assert_true(key.at == NULL || sid == 0 || state_key_sid(key) != sid);
+        assert(key.at == NULL || sid == 0 || state_key_sid(key) != sid);
         if (sid == 0) same(key, model_key);
         return false;
     }
     same(key, model_key);
     same(value, model_value);
-    assert_int_equal(reader->get(reader->ctx, table, key, &value), ERR_OK);
+    err = reader->get(reader->ctx, table, key, &value);
+    assert(err == ERR_OK);
     same(value, model_value);
     memcpy(room, key.at, key.bytes);
     room[key.bytes] = 0;
@@ -95,8 +95,10 @@ void scribe_compare(const struct state_reader *reader, struct map_state *model_s
     for (unsigned i = 0; i < SCRIBE_SPACES; i++) {
         struct span value, expected, name = span_text(scribe_space(i));
         if (sid != 0 && sid != i + 1) continue;
-        assert_int_equal(reader->get(reader->ctx, STATE_SPACE, name, &value), ERR_OK);
-        assert_int_equal(model.get(model.ctx, STATE_SPACE, name, &expected), ERR_OK);
+        enum err err = reader->get(reader->ctx, STATE_SPACE, name, &value);
+        assert(err == ERR_OK);
+        err = model.get(model.ctx, STATE_SPACE, name, &expected);
+        assert(err == ERR_OK);
         same(value, expected);
     }
 }

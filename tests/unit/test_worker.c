@@ -380,8 +380,8 @@ static void random_push(struct owner_rig *rig, uint64_t *seed, uint64_t *ids)
     owner_rig_push_text(rig, space, user, ++ids[who], ops);
 }
 
-/* The child: pushes for ever, a copy of each delivered record in DIR.copy; its life is short. */
-static _Noreturn void push_until_killed(const char *dir, uint64_t seed, int ready)
+/* The child: pushes for ever, a copy of each delivered record in DIR.copy; its life is short. A byte on stdout: it runs. */
+static _Noreturn void push_until_killed(const char *dir, uint64_t seed)
 {
     struct owner_rig rig = {0};
     char path[RIG_PATH_BYTES + 16];
@@ -395,7 +395,7 @@ static _Noreturn void push_until_killed(const char *dir, uint64_t seed, int read
     if (rig.copy == NULL) _exit(2);
     owner_rig_open(&rig, namespaces, 2);
     if (!owner_rig_until_ready(&rig)) _exit(3);
-    if (write(ready, "r", 1) != 1) _exit(4);
+    if (write(1, "r", 1) != 1) _exit(4);
     for (;;) {
         for (int i = 0; i < 20; i++) random_push(&rig, &seed, ids);
         uv_run(&rig.loop, UV_RUN_NOWAIT);
@@ -486,10 +486,16 @@ static void kill_9_at_any_moment_leaves_what_a_fresh_replay_makes(void **state)
         int ready[2];
         char byte;
         assert_int_equal(pipe(ready), 0);
+        char number[16];
+        snprintf(number, sizeof number, "%d", i + 1);
         pid_t pid = fork();
         if (pid == 0) {
+            /* A program of its own: this one has threads, which a fork does not bring along. */
+            dup2(ready[1], 1);
             close(ready[0]);
-            push_until_killed(dir, (uint64_t)i + 1, ready[1]);
+            close(ready[1]);
+            execl("/proc/self/exe", "test_worker", dir, number, (char *)NULL);
+            _exit(127);
         }
         assert_true(pid > 0);
         close(ready[1]);
@@ -525,8 +531,9 @@ static void kill_9_at_any_moment_leaves_what_a_fresh_replay_makes(void **state)
     rig_dir_remove(dir);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc == 3) push_until_killed(argv[1], strtoull(argv[2], NULL, 10));
 #define WORKER_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         WORKER_TEST(a_gateway_learns_the_namespaces_in_force),
