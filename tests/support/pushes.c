@@ -18,7 +18,7 @@ const char *const pushes_namespace =
 
 static const char *const users[] = {"ann", "bob", "cid"};
 static const char *const devices[] = {"phone", "tablet", "phone", "tablet", ""};
-static const char *const ids[] = {"x", "y", "ann"};
+static const char *const ids[] = {"x", "x", "y", "ann"};
 static const char *const fields[] = {"a", "b", "\\u0063", "n", "s", "m"};
 static const char *const values[] = {
     "1", "2", "\"one\"", "\"\\u006fne\"", "\"\xc3\xa9\"", "true", "null", "1234567890123456789", "1234567890123456788", "1.10",
@@ -69,14 +69,14 @@ static void circumstances(struct chance *chance, const struct shelf *shelf, stru
     if (!chance_one_in(chance, 3)) {
         member(ops, "age");
         if (chance_one_in(chance, 12)) buf_add_text(ops, "null");
-        else buf_add_u64(ops, chance_below(chance, 60));
+        else buf_add_u64(ops, chance_below(chance, 200));
     }
-    if (needs_base || chance_one_in(chance, 2)) {
+    if (needs_base || chance_one_in(chance, 4)) {
         size_t back = chance_below(chance, 6);
         member(ops, "base");
         buf_add_u64(ops, chance_one_in(chance, 10) ? shelf->head + 1 : shelf->head > back ? shelf->head - back : 0);
     }
-    if (chance_one_in(chance, 12)) {
+    if (chance_one_in(chance, 20)) {
         member(ops, "if");
         if (chance_one_in(chance, 2)) buf_add_text(ops, "\"absent\"");
         else buf_add_u64(ops, shelf->head > 0 ? shelf->head - chance_below(chance, 2) : 0);
@@ -133,6 +133,25 @@ static const char *kind_for(struct chance *chance, const char *collection)
     return PICK(chance, any);
 }
 
+/* What is appended is mostly new; edits of an `append` collection mostly find something. */
+static void document_id(struct chance *chance, const struct shelf *shelf, const char *collection, const char *kind, struct buf *ops)
+{
+    bool appends = strcmp(kind, "append") == 0;
+    if (appends || (strcmp(collection, "append") == 0 && shelf->docs_count == 0)) {
+        buf_add_char(ops, 'm');
+        buf_add_u64(ops, chance_below(chance, 40));
+        return;
+    }
+    size_t first = shelf->docs_count > 0 ? chance_below(chance, shelf->docs_count) : 0;
+    for (size_t i = 0; strcmp(collection, "append") == 0 && i < shelf->docs_count; i++) {
+        const struct shelf_doc *doc = &shelf->docs[(first + i) % shelf->docs_count];
+        if (strcmp(doc->collection, collection) != 0) continue;
+        buf_add_span(ops, doc->id);
+        return;
+    }
+    buf_add_text(ops, PICK(chance, ids));
+}
+
 static void operation(struct pushes *pushes, const struct shelf *shelf, struct buf *ops)
 {
     struct chance *chance = &pushes->chance;
@@ -145,7 +164,7 @@ static void operation(struct pushes *pushes, const struct shelf *shelf, struct b
     buf_add_text(ops, "\",\"collection\":\"");
     buf_add_text(ops, collection);
     buf_add_text(ops, "\",\"id\":\"");
-    buf_add_text(ops, PICK(chance, ids));
+    document_id(chance, shelf, collection, kind, ops);
     buf_add_char(ops, '"');
     circumstances(chance, shelf, ops, strcmp(collection, "manual") == 0 && !chance_one_in(chance, 20));
     if (strcmp(collection, "members") == 0 && strcmp(kind, "delete") != 0) {
@@ -162,11 +181,11 @@ void pushes_next(struct pushes *pushes, const struct shelf *shelf, struct buf *o
     struct chance *chance = &pushes->chance;
     size_t count = chance_one_in(chance, 3) ? 1 + chance_below(chance, 4) : 1;
     struct shelf_push push = {.user = PICK(chance, users), .device = PICK(chance, devices), .time_ms = shelf->clock_ms};
-    push.time_ms += (int64_t)chance_below(chance, 20);
+    push.time_ms += (int64_t)chance_below(chance, 8);
     if (chance_one_in(chance, 40)) push.time_ms += 3600001; /* the window is over */
-    if (chance_one_in(chance, 2)) push.last_push_ms = push.time_ms - (int64_t)chance_below(chance, 60) - 1;
-    if (chance_one_in(chance, 15)) push.role = ROLE_READER;
-    else if (chance_one_in(chance, 4)) push.role = ROLE_OWNER;
+    if (chance_one_in(chance, 2)) push.last_push_ms = push.time_ms - (int64_t)chance_below(chance, 200) - 1;
+    if (chance_one_in(chance, 25)) push.role = ROLE_READER;
+    else if (chance_one_in(chance, 3)) push.role = ROLE_OWNER;
     buf_reset(ops);
     buf_add_char(ops, '[');
     for (size_t i = 0; i < count; i++) {
