@@ -97,7 +97,8 @@ void partition_assign(struct partition *p)
     if (err == ERR_OK) err = check_log(p, &stamp, why, sizeof why);
     if (err == ERR_OK) {
         err = reader->ops->start(reader, p->index, stamp.next_offset);
-        if (err != ERR_OK) snprintf(why, sizeof why, "the log no longer holds what the store lacks: restore the data directory from one copy");
+        if (err != ERR_OK)
+            snprintf(why, sizeof why, "the log no longer holds what the store lacks: restore the data directory from one copy");
     }
     if (err != ERR_OK) {
         partition_fail(p, err, why[0] != 0 ? why : err_text(err));

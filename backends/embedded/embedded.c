@@ -99,7 +99,8 @@ static enum err parse_stamp(struct embedded *e, char *text, const char *path, st
         return say(why, ERR_FOREIGN, "%s is not a stamp of ours: choose another --data", path);
     unsigned long format = strtoul(value, &end, 10);
     if (*end == 0 && format > FORMAT)
-        return say(why, ERR_VERSION, "%s says format %lu, this version knows up to %d: use the version that wrote it", path, format, FORMAT);
+        return say(why, ERR_VERSION, "%s says format %lu, this version knows up to %d: use the version that wrote it", path, format,
+                   FORMAT);
     char *name = take_line(&at, "log ");
     char *partitions = take_line(&at, "partitions ");
     unsigned long count = partitions == NULL ? 0 : strtoul(partitions, &end, 10);
