@@ -173,7 +173,7 @@ static enum err take_one(struct partition *p, const struct log_record *record, b
     p->worker->counters.records++;
     *ret_rules = *ret_rules || out.namespaces_changed;
     if (out.has_update) send_update(p, &out.update);
-    if (out.has_answer) {
+    if (out.has_answer && (p->worker->options.gateways_outlive || record->offset >= p->target)) {
         const struct peer *peer = (const struct peer *)(const void *)map_find(&p->worker->peers, out.answer.gateway);
         if (peer != NULL) partition_answer(p, peer->id, &out.answer);
     }

@@ -35,6 +35,9 @@ struct worker_options {
     bool fsync;                       /* of the stores; false only where the log does not either */
     int64_t (*now_ms)(void);          /* any steady or wall clock: presence's grace, durations */
     uint64_t journal_ms;              /* 0: 100 */
+    /* True where gateways are processes of their own. Where they are not, whoever waited for the outcome of a record from
+     * before this process is gone, and his session's number may be another's: such answers are not sent. */
+    bool gateways_outlive;
     void *say_ctx;
     /* One line for the log: an event's name and `key=value ...` details. */
     void (*say)(void *ctx, const char *event, const char *details);

@@ -288,6 +288,29 @@ static void a_restart_goes_on_and_puts_no_namespace_twice(void **state)
     has(rig->text[LINK_PAGE], "after");
 }
 
+/* The first life ends before its batch is stored; the second replays its records. */
+static void a_session_from_before_the_restart_is_not_answered(void **state)
+{
+    struct owner_rig *rig = *state;
+    uv_loop_t loop;
+    struct embedded *embedded;
+    char why[256];
+    owner_rig_close(rig);
+    struct embedded_options options = {.dir = rig->dir, .now_ms = rig_now_ms};
+    uv_loop_init(&loop);
+    assert_int_equal(embedded_open(&options, &loop, &embedded, why, sizeof why), ERR_OK);
+    rig->writer = embedded_writer(embedded);
+    put_note(rig, 1, "before");
+    embedded_close(embedded); /* commits what is queued; no worker saw it */
+    rig_loop_close(&loop);
+    owner_rig_open(rig, namespaces, 2);
+    assert_true(owner_rig_until_ready(rig));
+    assert_int_equal(worker_counters(rig->worker)->records, 1);
+    put_note(rig, 2, "after");
+    assert_true(owner_rig_until_told(rig, LINK_ANSWER, 1));
+    assert_int_equal(rig->last[LINK_ANSWER].id, 2);
+}
+
 static void another_text_of_a_namespace_is_put_everywhere(void **state)
 {
     struct owner_rig *rig = *state;
@@ -367,6 +390,7 @@ int main(void)
         WORKER_TEST(a_signal_goes_to_the_interested),
         WORKER_TEST(the_log_is_trimmed_once_its_effects_are_stored),
         WORKER_TEST(a_restart_goes_on_and_puts_no_namespace_twice),
+        WORKER_TEST(a_session_from_before_the_restart_is_not_answered),
         WORKER_TEST(another_text_of_a_namespace_is_put_everywhere),
         WORKER_TEST(what_no_version_could_decode_is_set_aside),
         WORKER_TEST(a_record_of_unknown_rules_stops_its_partition_alone),
