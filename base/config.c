@@ -1,0 +1,254 @@
+#include "base/config.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ALL (CONFIG_SERVE | CONFIG_CHECK)
+static const struct config_setting settings[] = {
+    {"listen", CONFIG_LIST, ALL, "ADDR", "127.0.0.1:8080", "host:port to serve devices on; may be given several times; port 0 takes any"},
+    {"data", CONFIG_TEXT, ALL | CONFIG_TOKEN, "DIR", NULL, "the directory of log, store and registry; made when it is not there"},
+    {"namespaces", CONFIG_TEXT, ALL, "DIR", NULL, "namespaces (*.json) in place of those that ship"},
+    {"jwt-key", CONFIG_TEXT, ALL | CONFIG_TOKEN, "FILE", NULL, "an HS256 secret, a PEM public key, or a JWKS"},
+    {"jwt-issuer", CONFIG_TEXT, ALL, "TEXT", NULL, "what a token's `iss` must be"},
+    {"jwt-audience", CONFIG_TEXT, ALL, "TEXT", NULL, "what a token's `aud` must hold"},
+    {"dev", CONFIG_FLAG, ALL, NULL, NULL, "loopback only, a key of its own, and the demo at /"},
+    {"fsync", CONFIG_SWITCH, CONFIG_SERVE, "on|off", "on", "off: an ack survives kill -9 but not a power cut"},
+    {"partitions", CONFIG_COUNT, CONFIG_SERVE, "N", "1", "partitions of a new data directory, 1 to 256; fixed for its life"},
+    {"heartbeat", CONFIG_SECONDS, CONFIG_SERVE, "S", "25", "between pings; two without a byte end a connection"},
+    {"drain", CONFIG_SECONDS, CONFIG_SERVE, "S", "10", "on TERM, how long connections may take to close"},
+    {"tls-cert", CONFIG_TEXT, ALL, "FILE", NULL, "a PEM certificate chain: serve TLS"},
+    {"tls-key", CONFIG_TEXT, ALL, "FILE", NULL, "its PEM private key"},
+    {"log-level", CONFIG_TEXT, CONFIG_SERVE, "LEVEL", "info", "debug, info, warn or error"},
+    {"user", CONFIG_TEXT, CONFIG_TOKEN, "U", NULL, "the token's `sub`"},
+    {"ttl", CONFIG_SECONDS, CONFIG_TOKEN, "S", "3600", "how long the token is good for"},
+    {"grant", CONFIG_LIST, CONFIG_TOKEN, "'chat:*=rw'", NULL, "a grant beyond the namespaces' rules: r or rw; may be given several times"},
+    {"admin", CONFIG_FLAG, CONFIG_TOKEN, NULL, NULL, "an owner everywhere"},
+};
+enum { SETTINGS = sizeof settings / sizeof settings[0], NAME_BYTES = 64 };
+
+struct config {
+    const char *values[SETTINGS]; /* argv's, the environment's, or the table's */
+    const char *items[SETTINGS][CONFIG_LIST_MAX + 1];
+    size_t counts[SETTINGS];
+    char *copies[SETTINGS];       /* of the environment's lists */
+};
+
+static int index_of(const char *name)
+{
+    for (int i = 0; i < SETTINGS; i++)
+        if (strcmp(settings[i].name, name) == 0) return i;
+    return -1;
+}
+
+static int known(const char *name)
+{
+    int at = index_of(name);
+    assert(at >= 0);
+    return at;
+}
+
+static void environment_name(const char *name, char *room)
+{
+    size_t at = (size_t)snprintf(room, NAME_BYTES, "TIDEGATE_");
+    for (; *name != '\0' && at + 1 < NAME_BYTES; name++) room[at++] = *name == '-' ? '_' : (char)toupper((unsigned char)*name);
+    room[at] = '\0';
+}
+
+/* Edit distance, bounded: what was meant by a flag that is none. */
+static size_t distance(const char *a, const char *b)
+{
+    size_t row[NAME_BYTES + 1], m = strlen(a), n = strlen(b);
+    if (m > NAME_BYTES || n > NAME_BYTES) return NAME_BYTES;
+    for (size_t j = 0; j <= n; j++) row[j] = j;
+    for (size_t i = 1; i <= m; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= n; j++) {
+            size_t above = row[j], cost = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+            if (above + 1 < cost) cost = above + 1;
+            if (row[j - 1] + 1 < cost) cost = row[j - 1] + 1;
+            diagonal = above;
+            row[j] = cost;
+        }
+    }
+    return row[n];
+}
+
+static int unknown_flag(const char *given, unsigned command)
+{
+    int best = -1;
+    size_t least = 4;
+    for (int i = 0; i < SETTINGS; i++) {
+        size_t far = distance(given, settings[i].name);
+        if ((settings[i].commands & command) == 0 || far >= least) continue;
+        least = far;
+        best = i;
+    }
+    if (best >= 0) fprintf(stderr, "tidegate: --%s: no such option; did you mean --%s?\n", given, settings[best].name);
+    else fprintf(stderr, "tidegate: --%s: no such option; --help lists them\n", given);
+    return EXIT_USAGE;
+}
+
+static bool is_number(const char *text)
+{
+    size_t bytes = strspn(text, "0123456789");
+    return bytes > 0 && bytes <= 12 && text[bytes] == '\0';
+}
+
+static int check_value(int at, const char *source, const char *value)
+{
+    const struct config_setting *setting = &settings[at];
+    const char *wrong = NULL;
+    if ((setting->type == CONFIG_COUNT || setting->type == CONFIG_SECONDS) && !is_number(value)) wrong = "must be a whole number";
+    if (setting->type == CONFIG_SWITCH && strcmp(value, "on") != 0 && strcmp(value, "off") != 0) wrong = "must be on or off";
+    if (wrong == NULL) return EXIT_WELL;
+    fprintf(stderr, "tidegate: %s: %s, not '%.40s'\n", source, wrong, value);
+    return EXIT_CONFIG;
+}
+
+static int set(struct config *config, int at, const char *source, const char *value)
+{
+    int code = check_value(at, source, value);
+    if (code != EXIT_WELL) return code;
+    config->values[at] = value;
+    if (settings[at].type != CONFIG_LIST) return EXIT_WELL;
+    if (config->counts[at] == CONFIG_LIST_MAX) {
+        fprintf(stderr, "tidegate: %s: given more than %d times\n", source, CONFIG_LIST_MAX);
+        return EXIT_CONFIG;
+    }
+    config->items[at][config->counts[at]++] = value;
+    return EXIT_WELL;
+}
+
+static int read_flags(struct config *config, unsigned command, int argc, char **argv, bool *ret_help)
+{
+    for (int i = 0; i < argc; i++) {
+        char name[NAME_BYTES];
+        const char *equals = strchr(argv[i], '=');
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            *ret_help = true;
+            return EXIT_WELL;
+        }
+        if (strncmp(argv[i], "--", 2) != 0) {
+            fprintf(stderr, "tidegate: '%.60s': options begin with --; --help lists them\n", argv[i]);
+            return EXIT_USAGE;
+        }
+        size_t bytes = equals == NULL ? strlen(argv[i] + 2) : (size_t)(equals - argv[i]) - 2;
+        snprintf(name, sizeof name, "%.*s", (int)(bytes < sizeof name ? bytes : sizeof name - 1), argv[i] + 2);
+        int at = index_of(name);
+        if (at < 0 || (settings[at].commands & command) == 0) return unknown_flag(name, command);
+        const char *value = equals == NULL ? NULL : equals + 1;
+        if (settings[at].type == CONFIG_FLAG) value = "on";
+        else if (value == NULL && i + 1 < argc) value = argv[++i];
+        if (value == NULL) {
+            fprintf(stderr, "tidegate: --%s: needs a value: --%s %s\n", name, name, settings[at].value);
+            return EXIT_USAGE;
+        }
+        int code = set(config, at, argv[i - (equals == NULL && settings[at].type != CONFIG_FLAG ? 1 : 0)], value);
+        if (code != EXIT_WELL) return code;
+    }
+    return EXIT_WELL;
+}
+
+static int read_environment(struct config *config, unsigned command)
+{
+    for (int i = 0; i < SETTINGS; i++) {
+        char name[NAME_BYTES];
+        if (config->values[i] != NULL || (settings[i].commands & command) == 0) continue;
+        environment_name(settings[i].name, name);
+        const char *value = getenv(name);
+        int code = EXIT_WELL;
+        if (value == NULL || value[0] == '\0') continue;
+        if (settings[i].type == CONFIG_FLAG) {
+            if (strcmp(value, "1") == 0 || strcmp(value, "on") == 0 || strcmp(value, "true") == 0) config->values[i] = "on";
+            else if (strcmp(value, "0") != 0 && strcmp(value, "off") != 0 && strcmp(value, "false") != 0) {
+                fprintf(stderr, "tidegate: %s: must be on or off, not '%.40s'\n", name, value);
+                return EXIT_CONFIG;
+            }
+        } else if (settings[i].type == CONFIG_LIST) {
+            char *rest = NULL;
+            config->copies[i] = strdup(value);
+            if (config->copies[i] == NULL) return EXIT_BUG;
+            for (char *item = strtok_r(config->copies[i], ",", &rest); item != NULL && code == EXIT_WELL; item = strtok_r(NULL, ",", &rest))
+                code = set(config, i, name, item);
+        } else {
+            code = set(config, i, name, value);
+        }
+        if (code != EXIT_WELL) return code;
+    }
+    return EXIT_WELL;
+}
+
+int config_read(unsigned command, int argc, char **argv, struct config **ret_config, bool *ret_help)
+{
+    struct config *config = calloc(1, sizeof *config);
+    *ret_help = false;
+    if (config == NULL) return EXIT_BUG;
+    int code = read_flags(config, command, argc, argv, ret_help);
+    if (code == EXIT_WELL && !*ret_help) code = read_environment(config, command);
+    if (code != EXIT_WELL) {
+        config_free(config);
+        return code;
+    }
+    for (int i = 0; i < SETTINGS; i++)
+        if (config->values[i] == NULL && settings[i].otherwise != NULL) (void)set(config, i, settings[i].name, settings[i].otherwise);
+    *ret_config = config;
+    return EXIT_WELL;
+}
+
+void config_free(struct config *config)
+{
+    if (config == NULL) return;
+    for (int i = 0; i < SETTINGS; i++) free(config->copies[i]);
+    free(config);
+}
+
+const char *config_text(const struct config *config, const char *name) { return config->values[known(name)]; }
+
+bool config_is_on(const struct config *config, const char *name)
+{
+    const char *value = config->values[known(name)];
+    return value != NULL && strcmp(value, "on") == 0;
+}
+
+uint64_t config_number(const struct config *config, const char *name)
+{
+    const char *value = config->values[known(name)];
+    return value == NULL ? 0 : strtoull(value, NULL, 10);
+}
+
+size_t config_list(const struct config *config, const char *name, const char *const **ret_items)
+{
+    int at = known(name);
+    *ret_items = config->items[at];
+    return config->counts[at];
+}
+
+void config_print_help(FILE *out, unsigned command)
+{
+    for (int i = 0; i < SETTINGS; i++) {
+        char flag[NAME_BYTES + 32];
+        if ((settings[i].commands & command) == 0) continue;
+        snprintf(flag, sizeof flag, "--%s %s", settings[i].name, settings[i].value == NULL ? "" : settings[i].value);
+        fprintf(out, "  %-24s %s", flag, settings[i].help);
+        if (settings[i].otherwise != NULL) fprintf(out, " [%s]", settings[i].otherwise);
+        fputc('\n', out);
+    }
+    fprintf(out, "Every option is also an environment variable: --jwt-key is TIDEGATE_JWT_KEY; a list's items are split at commas.\n");
+}
+
+void config_print_markdown(FILE *out)
+{
+    static const char *const types[] = {"text", "flag", "count", "seconds", "on or off", "list"};
+    fprintf(out, "# Settings\n\nMade by `tidegate docs settings`. A flag beats the environment, the environment beats the default.\n\n"
+                 "| flag | environment | type | default | commands | what |\n| --- | --- | --- | --- | --- | --- |\n");
+    for (int i = 0; i < SETTINGS; i++) {
+        char name[NAME_BYTES];
+        environment_name(settings[i].name, name);
+        fprintf(out, "| `--%s` | `%s` | %s | %s | %s%s%s | %s |\n", settings[i].name, name, types[settings[i].type],
+                settings[i].otherwise == NULL ? "" : settings[i].otherwise, settings[i].commands & CONFIG_SERVE ? "serve " : "",
+                settings[i].commands & CONFIG_TOKEN ? "token " : "", settings[i].commands & CONFIG_CHECK ? "check" : "", settings[i].help);
+    }
+}

@@ -1,0 +1,94 @@
+/* Internal to edge*.c. */
+#ifndef TIDEGATE_GATEWAY_EDGE_PARTS_H
+#define TIDEGATE_GATEWAY_EDGE_PARTS_H
+
+#include <libwebsockets.h>
+#include <uv.h>
+
+#include "gateway/edge.h"
+
+enum {
+    EDGE_FDS_RESERVED = 128,      /* files, logs, the store */
+    EDGE_LISTENERS_MAX = 8,
+    EDGE_ACCEPTS_A_TURN = 64,
+    EDGE_TICK_MS = 250,
+    EDGE_ADDRESS_BYTES = 80
+};
+
+struct edge_listener {
+    struct edge *edge;
+    uv_poll_t poll;
+    int fd;
+    bool polling;
+    char address[EDGE_ADDRESS_BYTES];
+};
+
+/* A WebSocket connection; lws allocates it. */
+struct edge_conn {
+    struct edge *edge;
+    struct lws *wsi;
+    void *session;           /* the handler's; NULL: refused or gone */
+    char *message;           /* while a message comes in pieces */
+    size_t message_bytes;
+    bool too_long;
+    bool waiting;            /* the handler waits for room */
+    bool closing;
+    bool dead;               /* a write failed: nothing but the end may follow */
+    bool ping;
+    unsigned close_code;
+    char close_reason[48];
+};
+
+/* An HTTP exchange; lws allocates it. */
+struct edge_exchange {
+    struct edge *edge;
+    struct lws *wsi;
+    bool active;             /* between a request's headers and the end of its answer */
+    bool post;
+    bool too_long;
+    char *path, *query, *body;
+    size_t body_bytes;
+    struct hub_credentials credentials;
+    struct hub_http_job *job;
+    struct blob *answer;     /* what is still to be written */
+    bool headers_sent;
+    unsigned status;
+    unsigned retry_after_s;
+};
+
+struct edge {
+    struct edge_options options;
+    struct lws_context *context;
+    struct lws_vhost *vhost;
+    struct lws_protocols protocols[3];
+    struct edge_listener listeners[EDGE_LISTENERS_MAX];
+    size_t listeners_open;
+    uv_timer_t tick, rearm;
+    uv_prepare_t prepare;
+    uv_check_t check;
+    size_t connections, connections_max;
+    uint64_t refused;
+    bool closing;
+    unsigned handles_open;
+    void *closed_ctx;
+    void (*closed)(void *ctx);
+};
+
+/* edge_listen.c */
+enum err edge_listen_open(struct edge *edge, const char *address, char *why, size_t why_bytes);
+void edge_listen_stop(struct edge *edge);
+void edge_listen_rearm(struct edge *edge);
+void edge_listen_close(struct edge *edge, uv_close_cb closed);
+size_t edge_listen_limit(void);
+/* edge_ws.c */
+int edge_ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t bytes);
+extern const struct hub_edge_ops edge_ws_ops;
+int edge_ws_upgrade(struct edge *edge, struct lws *wsi); /* CONFIRM_UPGRADE: 0 goes on, else the status was sent */
+/* edge_http.c */
+int edge_http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t bytes);
+/* The bearer token of the headers, or of ?access_token=; its length, 0 where there is none, or too long. */
+size_t edge_http_token(struct lws *wsi, char *room, size_t room_bytes);
+int edge_http_refuse(struct lws *wsi, unsigned status, enum err code, const char *message);
+struct edge *edge_of(struct lws *wsi);
+
+#endif

@@ -1,0 +1,183 @@
+/* WebSocket: the upgrade, whole messages in, whole messages out. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/edge_parts.h"
+
+_Static_assert(BLOB_HEADROOM_BYTES >= LWS_PRE, "lws writes its header before the payload");
+
+/* ---- the upgrade ---- */
+
+static bool has_protocol(struct lws *wsi, const char *protocol)
+{
+    char offered[256];
+    if (lws_hdr_copy(wsi, offered, sizeof offered, WSI_TOKEN_PROTOCOL) <= 0) return false;
+    char *rest = NULL;
+    for (char *one = strtok_r(offered, ", \t", &rest); one != NULL; one = strtok_r(NULL, ", \t", &rest))
+        if (strcmp(one, protocol) == 0) return true;
+    return false;
+}
+
+int edge_ws_upgrade(struct edge *edge, struct lws *wsi)
+{
+    char path[64], upgrade[32], token[LIMIT_TOKEN_BYTES_MAX + 1];
+    struct hub_credentials *credentials;
+    if (lws_hdr_copy(wsi, path, sizeof path, WSI_TOKEN_GET_URI) <= 0 || strcmp(path, edge->options.path) != 0)
+        return edge_http_refuse(wsi, 404, ERR_UNKNOWN_SPACE, "no such call");
+    if (lws_hdr_copy(wsi, upgrade, sizeof upgrade, WSI_TOKEN_UPGRADE) <= 0 || strcasecmp(upgrade, "websocket") != 0)
+        return edge_http_refuse(wsi, 400, ERR_INVALID, "only an upgrade to websocket is served");
+    if (!has_protocol(wsi, edge->options.protocol)) return edge_http_refuse(wsi, 400, ERR_INVALID, "the sub-protocol must be tidegate.v1");
+    size_t bytes = edge_http_token(wsi, token, sizeof token);
+    if (bytes == 0) return 0;
+    credentials = calloc(1, sizeof *credentials);
+    if (credentials == NULL) return -1;
+    if (edge->options.verify(edge->options.ctx, span_of(token, bytes), credentials) != ERR_OK) {
+        free(credentials);
+        return edge_http_refuse(wsi, 401, ERR_UNAUTHENTICATED, NULL);
+    }
+    lws_set_opaque_user_data(wsi, credentials); /* taken by ESTABLISHED, or freed with the connection */
+    return 0;
+}
+
+static void establish(struct edge *edge, struct lws *wsi, struct edge_conn *conn)
+{
+    struct hub_credentials *credentials = lws_get_opaque_user_data(wsi);
+    lws_set_opaque_user_data(wsi, NULL);
+    *conn = (struct edge_conn){.edge = edge, .wsi = wsi};
+    conn->session = edge->options.handler.connected(edge->options.handler.ctx, conn, credentials, edge->options.now_ms());
+    if (credentials != NULL) hub_credentials_fini(credentials);
+    free(credentials);
+    edge->connections++;
+}
+
+/* ---- in ---- */
+
+static int too_long(struct lws *wsi, struct edge_conn *conn)
+{
+    unsigned char reason[] = "longer than limits.frame";
+    conn->too_long = true;
+    lws_close_reason(wsi, LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE, reason, sizeof reason - 1);
+    return -1;
+}
+
+static void hand_over(struct edge_conn *conn, struct span text, bool binary)
+{
+    const struct edge_handler *handler = &conn->edge->options.handler;
+    handler->message(handler->ctx, conn->session, text, binary, conn->edge->options.now_ms());
+}
+
+static int receive(struct lws *wsi, struct edge_conn *conn, const char *in, size_t bytes)
+{
+    size_t rest = lws_remaining_packet_payload(wsi);
+    bool last = lws_is_final_fragment(wsi) && rest == 0;
+    if (conn->session == NULL || conn->closing) return 0;
+    if (conn->message_bytes + bytes + rest > LIMIT_FRAME_BYTES_MAX) return too_long(wsi, conn);
+    if (last && conn->message_bytes == 0) {
+        hand_over(conn, span_of(in, bytes), lws_frame_is_binary(wsi) != 0);
+        return 0;
+    }
+    char *grown = realloc(conn->message, conn->message_bytes + bytes + rest + 1);
+    if (grown == NULL) return -1;
+    conn->message = grown;
+    if (bytes > 0) memcpy(conn->message + conn->message_bytes, in, bytes);
+    conn->message_bytes += bytes;
+    if (!last) {
+        conn->edge->options.handler.heard(conn->edge->options.handler.ctx, conn->session, conn->edge->options.now_ms());
+        return 0;
+    }
+    char *whole = conn->message;
+    size_t whole_bytes = conn->message_bytes;
+    conn->message = NULL;
+    conn->message_bytes = 0;
+    hand_over(conn, span_of(whole, whole_bytes), lws_frame_is_binary(wsi) != 0);
+    free(whole);
+    return 0;
+}
+
+/* ---- out ---- */
+
+static bool send_message(void *at, struct blob *message)
+{
+    struct edge_conn *conn = at;
+    if (conn->dead || conn->closing) return true;
+    int written = lws_write(conn->wsi, (unsigned char *)message->text, message->bytes, LWS_WRITE_TEXT);
+    if (written < 0) {
+        conn->dead = true; /* lws must hear -1 from a callback of its own */
+        lws_callback_on_writable(conn->wsi);
+        return true;
+    }
+    if (!lws_partial_buffered(conn->wsi)) return true;
+    conn->waiting = true;
+    lws_callback_on_writable(conn->wsi);
+    return false;
+}
+
+static void close_conn(void *at, unsigned code, const char *reason)
+{
+    struct edge_conn *conn = at;
+    conn->closing = true;
+    conn->close_code = code;
+    snprintf(conn->close_reason, sizeof conn->close_reason, "%s", reason);
+    lws_callback_on_writable(conn->wsi);
+}
+
+static void ping_conn(void *at)
+{
+    struct edge_conn *conn = at;
+    conn->ping = true;
+    lws_callback_on_writable(conn->wsi);
+}
+
+const struct hub_edge_ops edge_ws_ops = {.send = send_message, .close = close_conn, .ping = ping_conn};
+
+static int on_writeable(struct lws *wsi, struct edge_conn *conn)
+{
+    if (conn->dead) return -1;
+    if (conn->session == NULL && !conn->closing) close_conn(conn, 1013, "too many connections");
+    if (conn->closing) {
+        lws_close_reason(wsi, (enum lws_close_status)conn->close_code, (unsigned char *)conn->close_reason, strlen(conn->close_reason));
+        return -1;
+    }
+    if (conn->ping) {
+        unsigned char room[LWS_PRE + 1];
+        conn->ping = false;
+        if (lws_write(wsi, room + LWS_PRE, 0, LWS_WRITE_PING) < 0) return -1;
+    }
+    if (conn->waiting) {
+        conn->waiting = false;
+        conn->edge->options.handler.writable(conn->edge->options.handler.ctx, conn->session);
+    }
+    return 0;
+}
+
+static void end(struct edge *edge, struct edge_conn *conn)
+{
+    edge->connections--;
+    free(conn->message);
+    conn->message = NULL;
+    if (conn->session != NULL) edge->options.handler.disconnected(edge->options.handler.ctx, conn->session, edge->options.now_ms());
+    conn->session = NULL;
+}
+
+int edge_ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t bytes)
+{
+    struct edge_conn *conn = user;
+    switch ((int)reason) {
+    case LWS_CALLBACK_ESTABLISHED:
+        establish(edge_of(wsi), wsi, conn);
+        if (conn->session == NULL) lws_callback_on_writable(wsi);
+        return 0;
+    case LWS_CALLBACK_RECEIVE: return receive(wsi, conn, in, bytes);
+    case LWS_CALLBACK_RECEIVE_PONG:
+        if (conn->session != NULL)
+            conn->edge->options.handler.heard(conn->edge->options.handler.ctx, conn->session, conn->edge->options.now_ms());
+        return 0;
+    case LWS_CALLBACK_SERVER_WRITEABLE: return on_writeable(wsi, conn);
+    case LWS_CALLBACK_CLOSED:
+        if (conn->edge != NULL) end(conn->edge, conn);
+        return 0;
+    case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: case LWS_CALLBACK_WSI_DESTROY: return edge_http_callback(wsi, reason, NULL, in, bytes);
+    default: return 0;
+    }
+}
