@@ -127,7 +127,8 @@ static const char *kind_for(struct chance *chance, const char *collection)
     static const char *const whole[] = {"put", "put", "patch", "patch", "delete"};
     static const char *const any[] = {"put", "patch", "patch", "patch", "delete", "incr", "incr", "add", "add", "remove", "max"};
     static const char *const appends[] = {"append", "append", "append", "put", "patch", "delete"};
-    if (chance_one_in(chance, 60)) return chance_one_in(chance, 2) ? "append" : "incr"; /* where it may not belong */
+    bool odd = chance_one_in(chance, 60); /* where it may not belong */
+    if (odd) return chance_one_in(chance, 2) || strcmp(collection, "members") == 0 ? "append" : "incr";
     if (strcmp(collection, "append") == 0) return PICK(chance, appends);
     if (strncmp(collection, "lww", 3) == 0 || strcmp(collection, "rules") == 0 || strcmp(collection, "members") == 0) return PICK(chance, whole);
     return PICK(chance, any);
