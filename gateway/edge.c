@@ -109,6 +109,7 @@ enum err edge_open(const struct edge_options *options, struct edge **ret_edge, c
         enum err err = edge_listen_open(edge, options->listen[i], why, why_bytes);
         if (err != ERR_OK) {
             edge_close(edge, NULL, NULL);
+            *ret_edge = edge; /* to be freed when the loop has run out */
             return err;
         }
     }
@@ -122,12 +123,13 @@ static void on_all_closed(uv_handle_t *handle)
 {
     struct edge *edge = handle->data;
     if (--edge->handles_open > 0) return;
-    if (edge->context != NULL) {
-        struct lws_context *context = edge->context;
-        edge->context = NULL;
-        lws_context_destroy(context); /* the second time: frees what the first one only closed */
-    }
     if (edge->closed != NULL) edge->closed(edge->closed_ctx);
+}
+
+void edge_free(struct edge *edge)
+{
+    if (edge == NULL) return;
+    lws_context_destroy(edge->context); /* the second time: frees what the first one only closed */
     free(edge);
 }
 

@@ -63,8 +63,9 @@ const struct hub_edge_ops *edge_ops(void);
 /* The bound address of a listener, "host:port". */
 const char *edge_address(const struct edge *edge, size_t listener);
 void edge_stop_accepting(struct edge *edge);
-/* Drops what is still connected; memory goes when the loop has turned. `closed` is called when nothing is left. */
+/* Drops what is still connected (each is told `disconnected`); `closed` comes from the loop when that is done. */
 void edge_close(struct edge *edge, void *ctx, void (*closed)(void *ctx));
+void edge_free(struct edge *edge); /* after the loop has run out */
 size_t edge_connections(const struct edge *edge);
 uint64_t edge_refused(const struct edge *edge); /* by the bound on connections */
 

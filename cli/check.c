@@ -1,0 +1,96 @@
+/* tidegate check: what serve would stumble over, found before it is started. */
+#include <netdb.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "core/namespace.h"
+
+static void help(void)
+{
+    puts("tidegate check [the options that serve will be started with]\n\n"
+         "  tidegate check --namespaces ./namespaces --jwt-key key.pem --data /var/lib/tidegate --listen 0.0.0.0:8080\n\n"
+         "Exit code 0: serve would start; 69: something needed is not there; 78: a setting is wrong.\n");
+    config_print_help(stdout, CONFIG_CHECK);
+}
+
+static int check_namespaces(const char *dir)
+{
+    struct rules_texts texts;
+    int code = rules_load(dir, &texts);
+    if (code != EXIT_WELL) return code;
+    for (size_t i = 0; i < texts.count; i++) {
+        struct namespace *ns = NULL;
+        char why[256];
+        if (namespace_compile(texts.texts[i], &ns, why, sizeof why) != ERR_OK) continue; /* rules_load() compiled it */
+        printf("namespace %s: version %llu, %zu collections\n", ns->name, (unsigned long long)ns->version, ns->collections_count);
+        namespace_free(ns);
+    }
+    rules_fini(&texts);
+    return EXIT_WELL;
+}
+
+static int check_address(const char *address)
+{
+    char host[64] = "";
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *found = NULL;
+    const char *colon = strrchr(address, ':');
+    int on = 1;
+    if (colon == NULL || (size_t)(colon - address) >= sizeof host) return cli_fail(EXIT_CONFIG, "--listen %s: must be host:port", address);
+    size_t bytes = (size_t)(colon - address);
+    bool bracketed = bytes >= 2 && address[0] == '[' && address[bytes - 1] == ']';
+    snprintf(host, sizeof host, "%.*s", (int)(bracketed ? bytes - 2 : bytes), bracketed ? address + 1 : address);
+    if (getaddrinfo(host[0] == '\0' ? NULL : host, colon + 1, &hints, &found) != 0) return cli_fail(EXIT_CONFIG, "--listen %s: must be host:port", address);
+    int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0) (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    bool free_now = fd >= 0 && bind(fd, found->ai_addr, found->ai_addrlen) == 0;
+    if (fd >= 0) close(fd);
+    freeaddrinfo(found);
+    if (!free_now) return cli_fail(EXIT_MISSING, "--listen %s: the address is taken, or is not this machine's", address);
+    printf("listen %s: free\n", address);
+    return EXIT_WELL;
+}
+
+static int check_data(const char *dir)
+{
+    char parent[4096];
+    if (dir == NULL) return EXIT_WELL;
+    if (access(dir, F_OK) != 0) {
+        snprintf(parent, sizeof parent, "%s", dir);
+        char *slash = strrchr(parent, '/');
+        if (slash == NULL) snprintf(parent, sizeof parent, ".");
+        else if (slash == parent) parent[1] = '\0';
+        else *slash = '\0';
+        dir = parent;
+    }
+    if (access(dir, W_OK | X_OK) != 0) return cli_fail(EXIT_MISSING, "--data: %s cannot be written", dir);
+    printf("data: %s can be written\n", dir);
+    return EXIT_WELL;
+}
+
+int check_main(int argc, char **argv)
+{
+    struct config *config = NULL;
+    struct jwt_keys *keys = NULL;
+    bool wants_help;
+    const char *const *listen;
+    int code = config_read(CONFIG_CHECK, argc, argv, &config, &wants_help);
+    if (code != EXIT_WELL) return code;
+    if (wants_help) {
+        help();
+        config_free(config);
+        return EXIT_WELL;
+    }
+    code = check_namespaces(config_text(config, "namespaces"));
+    if (code == EXIT_WELL && config_text(config, "jwt-key") != NULL && (code = keys_load(config, false, &keys)) == EXIT_WELL)
+        printf("jwt-key: %s\n", jwt_keys_can_sign(keys) ? "an HS256 secret" : "public keys");
+    if (code == EXIT_WELL) code = check_data(config_text(config, "data"));
+    size_t count = config_list(config, "listen", &listen);
+    for (size_t i = 0; i < count && code == EXIT_WELL; i++) code = check_address(listen[i]);
+    jwt_keys_free(keys);
+    config_free(config);
+    if (code == EXIT_WELL) puts("all well");
+    return code;
+}

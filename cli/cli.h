@@ -1,0 +1,36 @@
+/* The subcommands: each reads its own settings and returns the process's exit code (base/config.h). */
+#ifndef TIDEGATE_CLI_CLI_H
+#define TIDEGATE_CLI_CLI_H
+
+#include <stddef.h>
+
+#include "base/config.h"
+#include "base/jwt.h"
+#include "base/metrics.h"
+#include "core/namespace.h"
+
+int serve_main(int argc, char **argv);
+int token_main(int argc, char **argv);
+int check_main(int argc, char **argv);
+int docs_main(int argc, char **argv);
+
+/* One line on stderr, `tidegate: ...`; returns `code`. */
+int cli_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The namespaces of a folder (--namespaces), or those that ship. Texts are owned. EXIT_WELL or a said failure. */
+struct rules_texts {
+    size_t count;
+    struct span texts[LIMIT_NAMESPACES_MAX];
+};
+int rules_load(const char *dir, struct rules_texts *ret_texts);
+void rules_fini(struct rules_texts *texts);
+
+/* The keys of --jwt-key, or of --dev: DIR/dev-key, made with mode 0600 when `make` and it is not there. */
+int keys_load(const struct config *config, bool make, struct jwt_keys **ret_keys);
+
+extern const struct metrics_row metrics_hub_rows[];
+extern const size_t metrics_hub_rows_count;
+extern const struct metrics_row metrics_worker_rows[];
+extern const size_t metrics_worker_rows_count;
+
+#endif
