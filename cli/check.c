@@ -18,17 +18,17 @@ static void help(void)
 
 static int check_namespaces(const char *dir)
 {
-    struct rules_texts texts;
-    int code = rules_load(dir, &texts);
+    struct namespaces_texts texts;
+    int code = namespaces_load(dir, &texts);
     if (code != EXIT_WELL) return code;
     for (size_t i = 0; i < texts.count; i++) {
         struct namespace *ns = NULL;
         char why[256];
-        if (namespace_compile(texts.texts[i], &ns, why, sizeof why) != ERR_OK) continue; /* rules_load() compiled it */
+        if (namespace_compile(texts.texts[i], &ns, why, sizeof why) != ERR_OK) continue; /* namespaces_load() compiled it */
         printf("namespace %s: version %llu, %zu collections\n", ns->name, (unsigned long long)ns->version, ns->collections_count);
         namespace_free(ns);
     }
-    rules_fini(&texts);
+    namespaces_fini(&texts);
     return EXIT_WELL;
 }
 

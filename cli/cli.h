@@ -18,12 +18,12 @@ int docs_main(int argc, char **argv);
 int cli_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* The namespaces of a folder (--namespaces), or those that ship. Texts are owned. EXIT_WELL or a said failure. */
-struct rules_texts {
+struct namespaces_texts {
     size_t count;
     struct span texts[LIMIT_NAMESPACES_MAX];
 };
-int rules_load(const char *dir, struct rules_texts *ret_texts);
-void rules_fini(struct rules_texts *texts);
+int namespaces_load(const char *dir, struct namespaces_texts *ret_texts);
+void namespaces_fini(struct namespaces_texts *texts);
 
 /* The keys of --jwt-key, or of --dev: DIR/dev-key, made with mode 0600 when `make` and it is not there. */
 int keys_load(const struct config *config, bool make, struct jwt_keys **ret_keys);

@@ -190,12 +190,12 @@ static bool serve_page(void *ctx, struct span path, struct span query, struct ed
 
 static int put_namespaces(struct serve *s)
 {
-    struct rules_texts texts;
+    struct namespaces_texts texts;
     char why[256];
-    int code = rules_load(config_text(s->config, "namespaces"), &texts);
+    int code = namespaces_load(config_text(s->config, "namespaces"), &texts);
     if (code != EXIT_WELL) return code;
     if (worker_namespaces_put(s->worker, texts.texts, texts.count, why, sizeof why) != ERR_OK) code = cli_fail(EXIT_CONFIG, "--namespaces: %s", why);
-    rules_fini(&texts);
+    namespaces_fini(&texts);
     return code;
 }
 

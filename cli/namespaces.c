@@ -7,7 +7,7 @@
 #include "base/asset.h"
 #include "cli/cli.h"
 
-void rules_fini(struct rules_texts *texts)
+void namespaces_fini(struct namespaces_texts *texts)
 {
     for (size_t i = 0; i < texts->count; i++) {
         union { const char *lent; char *owned; } text = {.lent = texts->texts[i].at};
@@ -17,7 +17,7 @@ void rules_fini(struct rules_texts *texts)
 }
 
 /* A text that compiles is kept; `where` is for the message. */
-static int add(struct rules_texts *texts, const char *where, const void *at, size_t bytes)
+static int add(struct namespaces_texts *texts, const char *where, const void *at, size_t bytes)
 {
     struct namespace *ns = NULL;
     char why[256];
@@ -40,7 +40,7 @@ static int add(struct rules_texts *texts, const char *where, const void *at, siz
     return EXIT_WELL;
 }
 
-static int add_file(struct rules_texts *texts, const char *path)
+static int add_file(struct namespaces_texts *texts, const char *path)
 {
     char *room = malloc(LIMIT_NAMESPACE_BYTES_MAX + 1);
     FILE *file = fopen(path, "rb");
@@ -62,11 +62,11 @@ static int is_json(const struct dirent *entry)
     return entry->d_name[0] != '.' && bytes > 5 && strcmp(entry->d_name + bytes - 5, ".json") == 0;
 }
 
-int rules_load(const char *dir, struct rules_texts *ret_texts)
+int namespaces_load(const char *dir, struct namespaces_texts *ret_texts)
 {
     struct dirent **names = NULL;
     int code = EXIT_WELL;
-    *ret_texts = (struct rules_texts){0};
+    *ret_texts = (struct namespaces_texts){0};
     if (dir == NULL) {
         for (size_t i = 0; i < asset_namespaces_count && code == EXIT_WELL; i++)
             code = add(ret_texts, asset_namespaces[i].path, asset_namespaces[i].data, asset_namespaces[i].data_bytes);
@@ -82,6 +82,6 @@ int rules_load(const char *dir, struct rules_texts *ret_texts)
     }
     free(names);
     if (code == EXIT_WELL && ret_texts->count == 0) code = cli_fail(EXIT_CONFIG, "--namespaces %s: holds no *.json", dir);
-    if (code != EXIT_WELL) rules_fini(ret_texts);
+    if (code != EXIT_WELL) namespaces_fini(ret_texts);
     return code;
 }
