@@ -35,8 +35,6 @@ struct edge_conn {
     bool closing;
     bool dead;               /* a write failed: nothing but the end may follow */
     bool ping;
-    unsigned close_code;
-    char close_reason[48];
 };
 
 /* An HTTP exchange; lws allocates it. */

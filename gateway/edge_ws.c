@@ -1,10 +1,10 @@
 /* WebSocket: the upgrade, whole messages in, whole messages out. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "gateway/edge_parts.h"
 
+enum { CLOSE_REASON_BYTES = 48, CLOSE_WAIT_S = 3, WRITE_CLOSE = 4 /* lws' own, left out of its public list */ };
 _Static_assert(BLOB_HEADROOM_BYTES >= LWS_PRE, "lws writes its header before the payload");
 
 /* ---- the upgrade ---- */
@@ -113,12 +113,20 @@ static bool send_message(void *at, struct blob *message)
     return false;
 }
 
+/* The close frame is written here and now, behind what was sent: lws 4.1.6 drops the socket without one when a WRITEABLE
+ * callback returns -1. The peer answers with its own, and lws ends the connection; or the timeout does. */
 static void close_conn(void *at, unsigned code, const char *reason)
 {
     struct edge_conn *conn = at;
+    unsigned char room[LWS_PRE + 2 + CLOSE_REASON_BYTES], *payload = room + LWS_PRE;
+    size_t bytes = strnlen(reason, CLOSE_REASON_BYTES);
+    if (conn->dead || conn->closing) return;
+    payload[0] = (unsigned char)(code >> 8 & 0xff);
+    payload[1] = (unsigned char)(code & 0xff);
+    memcpy(payload + 2, reason, bytes);
     conn->closing = true;
-    conn->close_code = code;
-    snprintf(conn->close_reason, sizeof conn->close_reason, "%s", reason);
+    if (lws_write(conn->wsi, payload, bytes + 2, (enum lws_write_protocol)WRITE_CLOSE) < 0) conn->dead = true;
+    lws_set_timeout(conn->wsi, PENDING_TIMEOUT_CLOSE_ACK, CLOSE_WAIT_S);
     lws_callback_on_writable(conn->wsi);
 }
 
@@ -134,11 +142,8 @@ const struct hub_edge_ops edge_ws_ops = {.send = send_message, .close = close_co
 static int on_writeable(struct lws *wsi, struct edge_conn *conn)
 {
     if (conn->dead) return -1;
-    if (conn->session == NULL && !conn->closing) close_conn(conn, 1013, "too many connections");
-    if (conn->closing) {
-        lws_close_reason(wsi, (enum lws_close_status)conn->close_code, (unsigned char *)conn->close_reason, strlen(conn->close_reason));
-        return -1;
-    }
+    if (conn->session == NULL) close_conn(conn, 1013, "too many connections");
+    if (conn->closing) return 0;
     if (conn->ping) {
         unsigned char room[LWS_PRE + 1];
         conn->ping = false;
