@@ -3,7 +3,13 @@
 #include "core/limits.h"
 #include "core/name.h"
 
-enum { MEMBERS_MAX = 64, REF_BYTES_MAX = 64, TEXT_RAW_MAX = 6 };
+enum {
+    MEMBERS_MAX = 64,
+    REF_BYTES_MAX = 64,
+    TEXT_RAW_MAX = 6,         /* one byte of decoded text is at most six of an escape */
+    NAME_BYTES_MAX = 65536,   /* a longer space name is not even echoed in a refusal */
+    CURSOR_TEXT_BYTES_MAX = 256
+};
 
 bool frame_repeats_key(struct json_value value)
 {
@@ -82,7 +88,7 @@ static bool need_flag(struct decoding *d, const char *key, bool *ret_flag, const
 
 static bool need_space(struct decoding *d)
 {
-    return need_text(d, "space", LIMIT_SPACE_BYTES_MAX * 4, &d->frame->space, "space: must be a string");
+    return need_text(d, "space", NAME_BYTES_MAX, &d->frame->space, "space: must be a string");
 }
 
 /* ref, id and space are taken first and leniently: an error names those that what it answers had. */
@@ -96,7 +102,15 @@ static void read_names(struct decoding *d)
         d->frame->id = (uint64_t)id;
     }
     struct span space;
-    if (decode_text(d, json_find(d->object, "space"), LIMIT_SPACE_BYTES_MAX, &space)) d->frame->space = space;
+    if (decode_text(d, json_find(d->object, "space"), NAME_BYTES_MAX, &space)) d->frame->space = space;
+}
+
+/* A token that is longer than any of ours is as bad as one that does not verify. */
+static bool decode_token(struct decoding *d, struct json_value token)
+{
+    if (token.type != JSON_STRING) return wrong(d, "token: must be a string");
+    if (!decode_text(d, token, LIMIT_TOKEN_BYTES_MAX, &d->frame->token)) d->frame->token = SPAN_LITERAL("?");
+    return true;
 }
 
 static bool decode_hello(struct decoding *d)
@@ -104,7 +118,7 @@ static bool decode_hello(struct decoding *d)
     struct json_value token = json_find(d->object, "token");
     struct frame *f = d->frame;
     if (!need_count(d, "protocol", UINT64_MAX, &f->protocol, "protocol: must be 1")) return false;
-    if (token.type != JSON_NONE && !decode_text(d, token, LIMIT_TOKEN_BYTES_MAX, &f->token)) return wrong(d, "token: must be a string");
+    if (token.type != JSON_NONE && !decode_token(d, token)) return false;
     if (!need_text(d, "device", LIMIT_DEVICE_BYTES_MAX, &f->device, "device: must be [A-Za-z0-9_-]{8,64}")) return false;
     if (!name_is_device(f->device)) return wrong(d, "device: must be [A-Za-z0-9_-]{8,64}");
     return need_flag(d, "background", &f->background, "background: must be true or false");
@@ -118,13 +132,13 @@ enum err frame_decode_open(struct json_value entry, struct arena *arena, struct 
     *ret_open = (struct frame_open){0};
     *ret_why = NULL;
     if (entry.type != JSON_OBJECT) wrong(&d, "spaces: must hold objects");
-    else if (!need_text(&d, "space", LIMIT_SPACE_BYTES_MAX * 4, &ret_open->space, "spaces.space: must be a string")) (void)0;
-    else if (!need_count(&d, "known", 0, &ret_open->known, "spaces.known: must be an integer from 0")) (void)0;
-    else if (!need_count(&d, "tail", 0, &ret_open->tail, "spaces.tail: must be an integer from 0")) (void)0;
+    else if (need_text(&d, "space", NAME_BYTES_MAX, &ret_open->space, "spaces.space: must be a string") &&
+             need_count(&d, "known", 0, &ret_open->known, "spaces.known: must be an integer from 0"))
+        (void)need_count(&d, "tail", 0, &ret_open->tail, "spaces.tail: must be an integer from 0"); /* says so in `why` */
     ret_open->since_null = since.type == JSON_NULL || since.type == JSON_NONE;
     if (!ret_open->since_null && since.type != JSON_STRING) wrong(&d, "spaces.since: must be a cursor or null");
     /* A text that is too long to be a cursor is none of ours: as unknown as any other. */
-    if (since.type == JSON_STRING && !decode_text(&d, since, 256, &ret_open->since)) ret_open->since = SPAN_LITERAL("?");
+    if (since.type == JSON_STRING && !decode_text(&d, since, CURSOR_TEXT_BYTES_MAX, &ret_open->since)) ret_open->since = SPAN_LITERAL("?");
     *ret_why = frame.why;
     return d.err;
 }
@@ -198,24 +212,28 @@ static bool decode_signal(struct decoding *d)
     return need_space(d) && (d->frame->body.type != JSON_NONE || wrong(d, "body: is missing"));
 }
 
-static bool decode_rest(struct decoding *d, struct json_value type)
+static enum frame_type type_of(struct json_value type)
 {
-    struct frame *f = d->frame;
     static const struct { const char *name; enum frame_type type; } types[] = {
         {"hello", FRAME_HELLO}, {"open", FRAME_OPEN}, {"close", FRAME_CLOSE}, {"push", FRAME_PUSH}, {"history", FRAME_HISTORY},
         {"seen", FRAME_SEEN}, {"signal", FRAME_SIGNAL}, {"auth", FRAME_AUTH}, {"ping", FRAME_PING}};
-    f->type = FRAME_UNKNOWN;
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
-        if (json_string_is(type, types[i].name)) f->type = types[i].type;
+        if (json_string_is(type, types[i].name)) return types[i].type;
+    return FRAME_UNKNOWN;
+}
+
+static bool decode_rest(struct decoding *d, struct json_value type)
+{
+    struct frame *f = d->frame;
     switch (f->type) {
     case FRAME_HELLO: return decode_hello(d);
     case FRAME_OPEN: return decode_open(d);
     case FRAME_CLOSE: return need_space(d);
     case FRAME_PUSH: return decode_push(d);
     case FRAME_HISTORY: return decode_history(d);
-    case FRAME_SEEN: return need_space(d) && need_text(d, "cursor", 256, &f->cursor, "cursor: must be a string");
+    case FRAME_SEEN: return need_space(d) && need_text(d, "cursor", CURSOR_TEXT_BYTES_MAX, &f->cursor, "cursor: must be a string");
     case FRAME_SIGNAL: return decode_signal(d);
-    case FRAME_AUTH: return need_text(d, "token", LIMIT_TOKEN_BYTES_MAX, &f->token, "token: must be a string");
+    case FRAME_AUTH: return decode_token(d, json_find(d->object, "token"));
     case FRAME_PING: return true;
     case FRAME_UNKNOWN: break;
     }
@@ -234,12 +252,10 @@ enum err frame_decode(struct span line, struct arena *arena, struct frame *ret_f
         ret_frame->why = "must be a JSON object";
         return ERR_OK;
     }
-    if (frame_repeats_key(d.object)) {
-        ret_frame->why = "a key is repeated outside a body";
-        return ERR_OK;
-    }
     read_names(&d);
-    bool good = decode_rest(&d, json_find(d.object, "type"));
+    struct json_value type = json_find(d.object, "type");
+    ret_frame->type = type_of(type);
+    bool good = frame_repeats_key(d.object) ? wrong(&d, "a key is repeated outside a body") : decode_rest(&d, type);
     /* A hello that is malformed is still a hello: it costs the connection. */
     if (!good && ret_frame->type != FRAME_HELLO) ret_frame->type = FRAME_UNKNOWN;
     return d.err;

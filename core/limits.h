@@ -40,6 +40,18 @@ enum {
     LIMIT_MESSAGE_BYTES_MAX = 200,     /* an outcome's `message`: cut */
     LIMIT_RING_UPDATES = 64,           /* recent updates a gateway keeps a space: the oldest goes */
     LIMIT_RING_BYTES = 262144,         /* and their bytes a space */
+    /* of one gateway */
+    LIMIT_HUB_SESSIONS = 1048575,      /* connections: a further one is refused */
+    LIMIT_HUB_SPACES = 1048576,        /* spaces open, or named by a push under way: `busy` */
+    LIMIT_HUB_PUSHES = 131072,         /* pushes without an outcome: `busy` */
+    LIMIT_HUB_PUSH_BYTES = 268435456,  /* and their bytes: `busy` */
+    LIMIT_SESSION_PUSH_BYTES = 67108864, /* the bytes of one session's: `busy` */
+    LIMIT_HUB_RING_BYTES = 67108864,   /* recent updates of all spaces: those of the space that was quiet longest go */
+    LIMIT_HUB_OUT_BYTES = 67108864,    /* unsent bytes of all sessions: past it no page is asked for */
+    LIMIT_HUB_QUESTIONS = 65536,       /* history and HTTP questions under way: `busy` */
+    LIMIT_HTTP_JOBS = 4096,            /* HTTP calls under way: 503 */
+    LIMIT_HTTP_PAGES_BYTES = 16777216, /* pages that one sync carries: the spaces past it get an error `too_many` */
+    LIMIT_HTTP_BYTES = 134217728,      /* and of all that are under way: likewise */
     LIMIT_NAMESPACES_MAX = 64,         /* namespaces in force: a further one is refused at load */
     LIMIT_COLLECTIONS_MAX = 32,        /* collections of one namespace: refused at load */
     LIMIT_NAMESPACE_BYTES_MAX = 65536  /* a namespace's text: refused at load */

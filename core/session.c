@@ -22,6 +22,14 @@ enum session_delivery session_deliver(uint64_t place, uint64_t update_prev, uint
     return update_prev == place ? SESSION_FORWARD : SESSION_HOLE;
 }
 
+enum session_due session_due(enum session_state state, const struct session_times *times, int64_t heartbeat_ms, int64_t now_ms)
+{
+    if (state == SESSION_CLOSING) return SESSION_DUE_NOTHING;
+    if (state == SESSION_HELLO && now_ms - times->connected_ms >= SESSION_HELLO_MS) return SESSION_DUE_HELLO;
+    if (now_ms - times->heard_ms >= 2 * heartbeat_ms) return SESSION_DUE_HEARTBEAT;
+    return now_ms - times->pinged_ms >= heartbeat_ms ? SESSION_DUE_PING : SESSION_DUE_NOTHING;
+}
+
 bool session_bucket_take(struct session_bucket *bucket, int64_t now_ms)
 {
     int64_t refill = (now_ms - bucket->at_ms) * LIMIT_RATE_MAX;
@@ -41,19 +49,19 @@ bool session_faults_add(struct session_faults *faults, int64_t now_ms)
     return ++faults->count < LIMIT_BAD_FRAMES_MAX;
 }
 
-void session_failure_note(struct session_failure *failure, const void *space, uint64_t id)
+void session_failure_note(struct session_failure *failure, uint64_t space, uint64_t id)
 {
     for (uint32_t i = 0; i < failure->count; i++) {
         if (failure->entries[i].space != space) continue;
         if (id < failure->entries[i].id) failure->entries[i].id = id;
         return;
     }
-    if (failure->count == SESSION_FAILURES_MAX) return; /* the owner's `gap` catches what gets past */
+    if (failure->count == SESSION_FAILURES_MAX) return;
     failure->entries[failure->count].space = space;
     failure->entries[failure->count++].id = id;
 }
 
-bool session_failure_blocks(struct session_failure *failure, const void *space, uint64_t id)
+bool session_failure_blocks(struct session_failure *failure, uint64_t space, uint64_t id)
 {
     for (uint32_t i = 0; i < failure->count; i++) {
         if (failure->entries[i].space != space) continue;
@@ -62,10 +70,4 @@ bool session_failure_blocks(struct session_failure *failure, const void *space, 
         return false;
     }
     return false;
-}
-
-void session_failure_forget(struct session_failure *failure, const void *space)
-{
-    for (uint32_t i = 0; i < failure->count; i++)
-        if (failure->entries[i].space == space) failure->entries[i--] = failure->entries[--failure->count];
 }

@@ -20,8 +20,21 @@ enum {
     SESSION_EXPIRED_MS = 60000,     /* between the error and close 4401 */
     SESSION_FAULT_WINDOW_MS = 60000,
     SESSION_ASK_AGAIN_MS = 10000,   /* an outcome that did not come is asked for */
-    SESSION_FAILURES_MAX = 8
+    SESSION_ASKS_MAX = 3,           /* asked so often in vain: the device is told to send the push again */
+    SESSION_FAILURES_MAX = 8        /* spaces in which appends failed; past it the owner's `gap` catches what gets past */
 };
+
+/* What a session's silence calls for. */
+enum session_due {
+    SESSION_DUE_NOTHING,
+    SESSION_DUE_PING,      /* a heartbeat has passed since the last one */
+    SESSION_DUE_HELLO,     /* no hello within SESSION_HELLO_MS: unauthenticated, 4401 */
+    SESSION_DUE_HEARTBEAT  /* two heartbeats without a byte: 4408 */
+};
+struct session_times {
+    int64_t connected_ms, heard_ms, pinged_ms;
+};
+enum session_due session_due(enum session_state state, const struct session_times *times, int64_t heartbeat_ms, int64_t now_ms);
 
 /* What to do with an update for a session that stands at `place`. */
 enum session_delivery { SESSION_FORWARD, SESSION_DROP, SESSION_HOLE };
@@ -41,14 +54,14 @@ struct session_faults {
 };
 bool session_faults_add(struct session_faults *faults, int64_t now_ms); /* false: one too many, close 4400 */
 
-/* After a failed append every later push of the connection to that space fails too, until the failed one comes again. */
+/* After a failed append every later push of the connection to that space fails too, until the failed one comes again.
+ * A space is named by the hash of its name: nothing here outlives, or holds on to, the space itself. */
 struct session_failure {
-    struct { const void *space; uint64_t id; } entries[SESSION_FAILURES_MAX];
+    struct { uint64_t space, id; } entries[SESSION_FAILURES_MAX];
     uint32_t count;
 };
-void session_failure_note(struct session_failure *failure, const void *space, uint64_t id);
+void session_failure_note(struct session_failure *failure, uint64_t space, uint64_t id);
 /* Must this push fail for the sake of order? One at or before the failed one clears it. */
-bool session_failure_blocks(struct session_failure *failure, const void *space, uint64_t id);
-void session_failure_forget(struct session_failure *failure, const void *space);
+bool session_failure_blocks(struct session_failure *failure, uint64_t space, uint64_t id);
 
 #endif

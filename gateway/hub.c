@@ -15,7 +15,10 @@ void hub_credentials_fini(struct hub_credentials *credentials)
 
 const struct hub_counters *hub_counters(const struct hub *hub) { return &hub->counters; }
 size_t hub_connections(const struct hub *hub) { return hub->counters.connections; }
-bool hub_ready(const struct hub *hub) { return hub->links_up > 0 && hub->rules.count > 0; }
+bool hub_ready(const struct hub *hub)
+{
+    return hub->links_up >= hub->options.writer->partitions && hub->rules.count > 0 && !hub->draining;
+}
 
 /* ---- sessions by number ---- */
 
@@ -33,7 +36,7 @@ static bool take_slot(struct hub *hub, uint32_t *ret_at)
         hub->slot_free = hub->slots[*ret_at].next_free;
         return true;
     }
-    if (hub->slots_count == HUB_SLOTS_MAX) return false;
+    if (hub->slots_count == LIMIT_HUB_SESSIONS) return false;
     if (hub->slots_count == hub->slots_room) {
         size_t room = hub->slots_room == 0 ? 64 : hub->slots_room * 2;
         struct hub_slot *moved = realloc(hub->slots, room * sizeof *moved);
@@ -55,12 +58,14 @@ struct hub_session *hub_session_make(struct hub *hub, void *conn, int64_t now_ms
         return NULL;
     }
     struct hub_slot *slot = &hub->slots[at];
-    slot->generation++;
+    /* Not a number that an earlier process gave out: what that one left unanswered in the log names it still. */
+    slot->generation = slot->generation < now_ms / 1000 ? (uint32_t)(now_ms / 1000) : slot->generation + 1;
     slot->session = session;
     session->hub = hub;
     session->conn = conn;
     session->number = (uint64_t)slot->generation << SLOT_BITS | at;
-    session->connected_ms = session->heard_ms = session->frame_ms = session->pinged_ms = now_ms;
+    session->times = (struct session_times){.connected_ms = now_ms, .heard_ms = now_ms, .pinged_ms = now_ms};
+    session->frame_ms = now_ms;
     session->pushes_end = &session->pushes;
     session->writable = true;
     return session;
@@ -81,7 +86,8 @@ void hub_session_free(struct hub_session *session)
     while (session->subs_count > 0) hub_sub_remove(session->subs[session->subs_count - 1]);
     hub_push_forget(session);
     unlink_dirty(session);
-    outq_fini(&session->out);
+    hub_send_forget(session);
+    free(session->failure);
     hub_credentials_fini(&session->credentials);
     blob_put(session->meta);
     free(session->subs);
@@ -127,12 +133,12 @@ void hub_disconnected(struct hub_session *session, int64_t now_ms)
 void hub_message(struct hub_session *session, struct span text, int64_t now_ms)
 {
     session->hub->now_ms = now_ms;
-    session->heard_ms = now_ms;
+    session->times.heard_ms = now_ms;
     session->hub->counters.bytes_in += text.bytes;
     hub_frames_handle(session, text);
 }
 
-void hub_heard(struct hub_session *session, int64_t now_ms) { session->heard_ms = now_ms; }
+void hub_heard(struct hub_session *session, int64_t now_ms) { session->times.heard_ms = now_ms; }
 
 /* ---- time ---- */
 
@@ -155,38 +161,40 @@ static void tick_live(struct hub *hub, struct hub_session *session)
 
 static void tick_session(struct hub *hub, struct hub_session *session)
 {
-    int64_t now_ms = hub->now_ms, heartbeat = hub->options.heartbeat_ms;
     struct span none = span_of(NULL, 0);
-    if (session->conn == NULL || session->state == SESSION_CLOSING) return;
-    if (session->state == SESSION_HELLO && now_ms - session->connected_ms >= SESSION_HELLO_MS) {
+    if (session->conn == NULL) return;
+    switch (session_due(session->state, &session->times, hub->options.heartbeat_ms, hub->now_ms)) {
+    case SESSION_DUE_NOTHING: break;
+    case SESSION_DUE_HELLO:
         hub->counters.unauthenticated++;
         hub_send_error(session, ERR_UNAUTHENTICATED, "no hello within 10 s", none, false, 0, none, 0);
         hub_send_close(session, 4401, "no hello");
-        return;
-    }
-    if (now_ms - session->heard_ms >= 2 * heartbeat) {
+        break;
+    case SESSION_DUE_HEARTBEAT:
         hub->counters.closed_heartbeat++;
         hub_send_close(session, 4408, "no heartbeat");
-        return;
-    }
-    if (now_ms - session->pinged_ms >= heartbeat && now_ms - session->heard_ms >= heartbeat / 2) {
-        session->pinged_ms = now_ms;
+        break;
+    case SESSION_DUE_PING:
+        session->times.pinged_ms = hub->now_ms;
         hub->options.edge->ping(session->conn);
+        break;
     }
     if (session->state == SESSION_LIVE) tick_live(hub, session);
 }
 
-/* Sweeps a slice of the slots at a time, so that no tick is long however many sessions there are. */
+/* Sweeps a slice of the slots at a time, all of them in eight ticks at most. */
 void hub_tick(struct hub *hub, int64_t now_ms)
 {
+    size_t slice = TICK_SLICE + hub->slots_count / 8;
     hub->now_ms = now_ms;
-    for (size_t i = 0; i < TICK_SLICE && i < hub->slots_count; i++) {
+    for (size_t i = 0; i < slice && i < hub->slots_count; i++) {
         if (hub->tick_at >= hub->slots_count) hub->tick_at = 0;
         struct hub_session *session = hub->slots[hub->tick_at++].session;
         if (session != NULL) tick_session(hub, session);
     }
     hub_http_tick(hub); /* its deadlines */
     hub_space_sweep(hub, now_ms);
+    hub->pulls_due = hub->pulls != NULL; /* of those that were told to wait some may be due */
 }
 
 void hub_turn_end(struct hub *hub, int64_t now_ms)
@@ -197,12 +205,12 @@ void hub_turn_end(struct hub *hub, int64_t now_ms)
     hub_send_flush(hub);
     hub_http_tick(hub);
     hub_pull_ask_all(hub);
-    hub_send_flush(hub); /* what closings and drained runs have added */
+    hub_send_flush(hub); /* what closings have added */
 }
 
 bool hub_has_work(const struct hub *hub)
 {
-    return hub->dirty_spaces != NULL || hub->dirty_sessions != NULL || hub->answers_count > 0 || hub->pulls != NULL;
+    return hub->dirty_spaces != NULL || hub->dirty_sessions != NULL || hub->answers_count > 0 || hub_pull_may_ask(hub);
 }
 
 void hub_drain(struct hub *hub, int64_t now_ms)
@@ -248,7 +256,7 @@ static void take_head(struct hub *hub, const struct link_tell *tell)
     struct hub_space *space = (struct hub_space *)((char *)node - offsetof(struct hub_space, node));
     if (tell->place <= space->head) return;
     space->head = tell->place;
-    ring_clear(&space->ring);
+    hub_space_forget(hub, space);
     for (size_t i = 0; i < space->subs_count; i++)
         if (space->subs[i]->pull == NULL) hub_deliver_catch_up(space->subs[i]);
 }
@@ -276,14 +284,15 @@ static void up(void *ctx, uint32_t partition)
     struct hub *hub = ctx;
     struct map_node *node = NULL;
     hub->links_up++;
+    hub->pulls_due = hub->pulls != NULL;
     while ((node = map_next(&hub->spaces, node)) != NULL) {
         struct hub_space *space = (struct hub_space *)((char *)node - offsetof(struct hub_space, node));
-        if (space->partition != partition || space->refs == 0) continue;
+        if (space->partition != partition || space->subs_count == 0) continue;
         space->interested = false;
         (void)hub_space_interest(hub, space);
         for (size_t i = 0; i < space->subs_count; i++) {
             struct hub_sub *sub = space->subs[i];
-            if (sub->pull == NULL) hub_presence_enter(sub);
+            if (sub->present) hub_presence_enter(sub);
             if (sub->watches) hub_presence_watch(sub);
         }
     }
@@ -297,6 +306,7 @@ static void down(void *ctx, uint32_t partition)
     struct map_node *node = NULL;
     if (hub->links_up > 0) hub->links_up--;
     hub_pull_lost(hub, partition);
+    hub_body_lost(hub, partition);
     while ((node = map_next(&hub->spaces, node)) != NULL) {
         struct hub_space *space = (struct hub_space *)((char *)node - offsetof(struct hub_space, node));
         if (space->partition == partition) space->interested = false;
@@ -316,6 +326,7 @@ enum err hub_open(const struct hub_options *options, struct hub **ret_hub)
     hub->options = *options;
     hub->log = span_text(options->writer->name);
     hub->pulls_end = &hub->pulls;
+    hub->idle_end = &hub->idle;
     arena_init(&hub->arena, ARENA_BYTES_MAX);
     buf_init(&hub->text, TEXT_BYTES_MAX);
     options->writer->ctx = hub;
@@ -351,7 +362,8 @@ static void forget_spaces(struct hub *hub)
 void hub_close(struct hub *hub)
 {
     if (hub == NULL) return;
-    assert(hub->counters.connections == 0 && hub->jobs == NULL);
+    assert(hub->counters.connections == 0);
+    hub_http_free(hub);
     hub_body_free(hub);
     hub_pull_free(hub);
     forget_spaces(hub);

@@ -8,7 +8,7 @@ static struct hub_body *body_of(struct map_node *node) { return (struct hub_body
 /* `body` is copied; on true its references are the table's. */
 bool hub_body_ask(struct hub *hub, struct hub_body *body, struct link_ask *ask)
 {
-    struct hub_body *kept = malloc(sizeof *kept);
+    struct hub_body *kept = hub->bodies.count >= LIMIT_HUB_QUESTIONS ? NULL : malloc(sizeof *kept);
     if (kept == NULL) return false;
     *kept = *body;
     kept->tag = ask->tag = ++hub->next_tag;
@@ -60,6 +60,19 @@ void hub_body_told(struct hub *hub, const struct link_tell *tell)
     if (session != NULL) send_history(hub, session, body, tell);
     if (body->kind == BODY_HTTP && body->job != NULL) hub_http_body(body->job, tell);
     free_body(hub, body);
+}
+
+/* Who asked over a link that is gone gets no answer any more: the device asks again, an HTTP call's deadline is its end. */
+void hub_body_lost(struct hub *hub, uint32_t partition)
+{
+    struct map_node *node = map_next(&hub->bodies, NULL);
+    while (node != NULL) {
+        struct hub_body *body = body_of(node);
+        node = map_next(&hub->bodies, node);
+        if (body->space->partition != partition) continue;
+        struct link_tell tell = {.kind = LINK_BODY, .tag = body->tag, .err = ERR_BUSY};
+        hub_body_told(hub, &tell);
+    }
 }
 
 void hub_body_free(struct hub *hub)

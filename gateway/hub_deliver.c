@@ -5,11 +5,18 @@
 #include "core/session.h"
 #include "gateway/hub_parts.h"
 
+enum { TURN_ROOM_KEPT = 16 };
+
 static bool keep_for_turn(struct hub_space *space, const struct link_tell *tell)
 {
     struct hub *hub = space->subs[0]->session->hub;
-    if (space->turn == NULL) space->turn = calloc(HUB_TURN_UPDATES_MAX, sizeof *space->turn);
-    if (space->turn == NULL) return false;
+    if (space->turn_count == space->turn_room) {
+        uint32_t room = space->turn_room == 0 ? 2 : space->turn_room * 2;
+        struct hub_turn_update *moved = realloc(space->turn, room * sizeof *moved);
+        if (moved == NULL) return false;
+        space->turn = moved;
+        space->turn_room = room;
+    }
     if (!space->dirty) {
         space->dirty = true;
         space->next_dirty = hub->dirty_spaces;
@@ -39,8 +46,8 @@ void hub_deliver_update(struct hub *hub, const struct link_tell *tell)
     struct hub_space *space = (struct hub_space *)((char *)node - offsetof(struct hub_space, node));
     if (tell->place <= space->head) return; /* told twice, by an old owner and its successor */
     space->head = tell->place;
-    if (tell->frame != NULL) ring_add(&space->ring, tell->prev, tell->place, tell->frame);
-    else ring_clear(&space->ring);
+    if (tell->frame != NULL) hub_space_remember(hub, space, tell->prev, tell->place, tell->frame);
+    else hub_space_forget(hub, space);
     if (space->subs_count == 0) return;
     /* Before the update is handed out: whom it removes must not get it. */
     if (tell->recheck_all || tell->removed_count > 0) recheck(space, tell);
@@ -122,6 +129,11 @@ static void hand_out(struct hub_space *space)
     blob_put(joined);
     for (size_t i = 0; i < space->turn_count; i++) blob_put(space->turn[i].frame);
     space->turn_count = 0;
+    if (space->turn_room > TURN_ROOM_KEPT) {
+        free(space->turn);
+        space->turn = NULL;
+        space->turn_room = 0;
+    }
 }
 
 void hub_deliver_turn(struct hub *hub)

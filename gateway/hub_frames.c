@@ -117,7 +117,9 @@ static struct hub_sub *sub_of(struct hub_session *session, struct span name)
 static void handle_close(struct hub_session *session, const struct frame *frame)
 {
     struct hub_sub *sub = sub_of(session, frame->space);
-    if (sub != NULL) hub_sub_remove(sub);
+    if (sub == NULL) return;
+    hub_pull_let_go(sub); /* outcomes that waited for its pages */
+    hub_sub_remove(sub);
 }
 
 static void handle_history(struct hub_session *session, const struct frame *frame)
@@ -246,7 +248,7 @@ void hub_binary(struct hub_session *session, int64_t now_ms)
 {
     struct frame frame = {.type = FRAME_UNKNOWN};
     session->hub->now_ms = now_ms;
-    session->heard_ms = now_ms;
+    session->times.heard_ms = now_ms;
     if (session->state == SESSION_HELLO) refuse_hello(session, ERR_UNAUTHENTICATED, "the first frame must be a hello", 4401);
     else if (session->state == SESSION_LIVE) bad_frame(session, &frame, "a binary message");
 }

@@ -666,3 +666,11 @@ void hub_http_cancel(struct hub_http_job *job)
 {
     job->done = NULL; /* it goes on to its end: what it pushed is in the log anyway */
 }
+
+void hub_http_free(struct hub *hub)
+{
+    while (hub->jobs != NULL) {
+        hub_http_cancel(hub->jobs);
+        give_up(hub->jobs);
+    }
+}

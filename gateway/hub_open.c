@@ -41,8 +41,8 @@ static void start(struct hub_session *session, struct hub_space *space, const st
     sub->ref = blob_take(ref);
     if (open->known > sub->known) sub->known = open->known;
     sub->place = pull->run.from_nothing || pull->run.has_floor ? 0 : pull->run.place;
-    sub->behind = false;
-    (void)hub_space_interest(session->hub, space); /* a link that is away is told when it is back */
+    sub->behind = sub->watches = sub->hears = false;
+    if (!once) (void)hub_space_interest(session->hub, space); /* a link that is away is told when it is back */
     hub_pull_start(sub, pull);
 }
 
@@ -67,17 +67,12 @@ void hub_open_space(struct hub_session *session, const struct frame_open *open, 
     hub_space_put(hub, space);
 }
 
-void hub_open_closed(struct hub_sub *sub, enum err code, bool purge)
+void hub_open_closed(struct hub_sub *sub, enum err code, bool purge, bool answers_open)
 {
     struct hub_session *session = sub->session;
-    frame_closed(&session->hub->text, hub_space_name(sub->space), code, purge, sub->ref == NULL ? span_of(NULL, 0) : blob_span(sub->ref));
     /* What the device is owed of its pushes here goes out first: after this the space is not open, and nothing tells it. */
-    struct hub_held *held = sub->pull == NULL ? NULL : sub->pull->held;
-    struct blob *closed = blob_make(buf_span(&session->hub->text));
-    buf_reset(&session->hub->text);
-    for (; held != NULL; held = held->next) (void)hub_send_blob(session, OUT_RESULT, held->frame);
-    if (closed != NULL) (void)hub_send_blob(session, OUT_CLOSED, closed);
-    else hub_send_close(session, 1011, "out of memory");
-    blob_put(closed);
+    hub_pull_let_go(sub);
+    frame_closed(&session->hub->text, hub_space_name(sub->space), code, purge, answers_open ? blob_span(sub->ref) : span_of(NULL, 0));
+    hub_send_text(session, OUT_CLOSED);
     hub_sub_remove(sub);
 }

@@ -13,15 +13,12 @@
 #include "gateway/ring.h"
 
 enum {
-    HUB_PUSHES_MAX = 131072,  /* appended and not yet answered, in all sessions: `busy` */
-    HUB_SLOTS_MAX = 1048575,  /* sessions; a session's number holds its slot in 20 bits */
     HUB_TURN_UPDATES_MAX = 256, /* updates of one space gathered in one turn: then they are handed out at once */
-    HUB_MESSAGE_BYTES = 65536 /* frames are joined into one message up to this */
+    HUB_MESSAGE_BYTES = 65536   /* frames are joined into one message up to this */
 };
 
 struct hub_space;
 struct hub_pull;
-struct job;
 
 /* A push that was appended and has no outcome yet. */
 struct hub_push {
@@ -31,6 +28,7 @@ struct hub_push {
     uint64_t id;
     int64_t asked_ms;         /* when it was appended, or its outcome last asked for */
     uint32_t append_at;       /* in hub->appends, while `appending` */
+    uint8_t asks;             /* how often its outcome was asked for */
     bool appending;           /* the log has not said yet */
     bool answered;            /* its outcome came before its ack */
 };
@@ -46,7 +44,9 @@ struct hub_sub {
     uint32_t at_space;        /* its place in space->subs */
     uint32_t at_session;      /* its place in session->subs */
     bool behind;              /* updates were dropped: pull when the socket has drained */
-    bool watches;             /* wants presence frames */
+    bool watches;             /* wants presence frames: a snapshot was asked for */
+    bool hears;               /* it came: joins and leaves may follow it */
+    bool missed;              /* a presence frame was dropped: a snapshot when the socket has drained */
     bool present;             /* told to the owner as here */
     bool shown;               /* a first page or `current` went out */
     bool again;               /* access is to be judged anew: no update goes out before a further pull */
@@ -65,6 +65,7 @@ enum hub_pull_stage { PULL_WAITING, PULL_ASKED, PULL_WRITTEN_OUT /* its page is 
 /* One session's run of pages of one space. */
 struct hub_pull {
     struct hub_pull *next;    /* in hub->pulls, while WAITING */
+    uint64_t order;           /* first come, first asked */
     struct hub_sub *sub;      /* NULL: cancelled while asked */
     enum hub_pull_stage stage;
     bool is_open;             /* answers an open; else it heals */
@@ -111,7 +112,8 @@ struct hub_turn_update {
 
 struct hub_space {
     struct map_node node;
-    struct hub_space *next_dirty;
+    struct hub_space *next_dirty, *next_idle;
+    struct hub_space *quieter, *livelier; /* spaces with a ring, by their last update */
     char *name;
     size_t name_bytes;
     uint32_t refs;            /* subs, pushes, bodies */
@@ -119,11 +121,12 @@ struct hub_space {
     const struct hub_rules *rules; /* NULL: not known (yet) */
     bool interested;          /* the owner was told */
     bool dirty;
+    bool idling;              /* in hub->idle */
     uint64_t head;            /* as far as heard while interested */
-    int64_t idle_since_ms;    /* without subs since */
-    size_t subs_count, subs_room;
+    int64_t idle_since_ms;    /* without refs since */
+    uint32_t subs_count, subs_room;
     struct hub_sub **subs;
-    size_t turn_count;
+    uint32_t turn_count, turn_room;
     struct hub_turn_update *turn;
     struct ring ring;
 };
@@ -138,18 +141,21 @@ struct hub_session {
     bool waits;               /* some space of it waits for the socket to drain */
     struct hub_credentials credentials;
     char device[LIMIT_DEVICE_BYTES_MAX + 1];
-    int64_t connected_ms, heard_ms, frame_ms, pinged_ms, warned_ms;
+    struct session_times times;
+    int64_t frame_ms, warned_ms;
     struct session_bucket bucket;
     struct session_faults faults;
     struct outq out;
     struct hub_session *next_dirty;
-    size_t subs_count, subs_room;
+    uint32_t subs_count, subs_room;
     struct hub_sub **subs;
     struct hub_push *pushes, **pushes_end;
     uint32_t pushes_count;
-    struct session_failure failure; /* an append failed: what stands behind it in that space fails too */
+    size_t pushes_bytes;
+    struct session_failure *failure; /* made when an append fails */
     struct blob *meta;
 };
+_Static_assert(sizeof(struct hub_session) <= 512, "an idle connection costs little");
 
 struct hub_slot {
     struct hub_session *session;
@@ -187,9 +193,14 @@ struct hub {
     struct hub_slot *slots;
     struct hub_session *dirty_sessions;
     struct hub_space *dirty_spaces;
-    struct hub_pull *pulls, **pulls_end;
+    struct hub_space *idle, **idle_end;      /* without refs, the longest first */
+    struct hub_space *quietest, *liveliest;  /* rings */
+    size_t ring_bytes, out_bytes;
+    struct hub_pull *pulls, **pulls_end;     /* oldest first */
+    bool pulls_due;                          /* some may be asked for now */
     size_t pages_asked;
-    uint64_t next_tag;
+    uint64_t next_tag, next_order;
+    size_t pushes_count, pushes_bytes;
     size_t appends_count, appends_room;
     uint32_t append_free;
     struct hub_append *appends;
@@ -198,6 +209,7 @@ struct hub {
     uint64_t links_up;
     size_t tick_at;
     struct hub_http_job *jobs;
+    size_t jobs_count, jobs_bytes;
 };
 
 /* hub.c */
@@ -214,6 +226,8 @@ struct hub_sub *hub_sub_add(struct hub_session *session, struct hub_space *space
 void hub_sub_remove(struct hub_sub *sub);
 void hub_space_sweep(struct hub *hub, int64_t now_ms);
 bool hub_space_interest(struct hub *hub, struct hub_space *space);
+void hub_space_remember(struct hub *hub, struct hub_space *space, uint64_t prev, uint64_t place, struct blob *frame);
+void hub_space_forget(struct hub *hub, struct hub_space *space); /* its recent updates */
 struct span hub_space_user(const struct hub_session *session);
 enum role hub_space_granted(const struct hub_session *session, const struct hub_space *space);
 
@@ -226,19 +240,23 @@ void hub_send_text(struct hub_session *session, enum hub_frame_kind kind);
 void hub_send_error(struct hub_session *session, enum err code, const char *message, struct span ref, bool has_id, uint64_t id,
                     struct span space, uint64_t retry_ms);
 void hub_send_flush(struct hub *hub);
+void hub_send_at_once(struct hub_session *session); /* a long page: it need not wait for the turn's end */
+void hub_send_forget(struct hub_session *session);  /* its queue */
 void hub_send_close(struct hub_session *session, unsigned code, const char *reason);
 
 /* hub_frames.c */
 void hub_frames_handle(struct hub_session *session, struct span text);
 /* hub_open.c */
 void hub_open_space(struct hub_session *session, const struct frame_open *open, struct blob *ref, bool once, bool presence);
-void hub_open_closed(struct hub_sub *sub, enum err code, bool purge);
+void hub_open_closed(struct hub_sub *sub, enum err code, bool purge, bool answers_open);
 /* hub_pull.c */
 void hub_pull_heal(struct hub_sub *sub);
 void hub_pull_start(struct hub_sub *sub, struct hub_pull *pull);
 void hub_pull_cancel(struct hub_sub *sub);
 void hub_pull_hold(struct hub_sub *sub, struct blob *frame, bool with_update); /* sub->pull is there */
+void hub_pull_let_go(struct hub_sub *sub); /* what is held goes out: the space is about to be closed */
 void hub_pull_ask_all(struct hub *hub);
+bool hub_pull_may_ask(const struct hub *hub);
 void hub_pull_page(struct hub *hub, const struct link_tell *tell);
 void hub_pull_drained(struct hub_session *session); /* the session's queue is empty: its runs go on */
 void hub_pull_lost(struct hub *hub, uint32_t partition); /* the link broke: what was asked is asked again */
@@ -262,15 +280,18 @@ void hub_presence_leave(struct hub_sub *sub);
 void hub_presence_watch(struct hub_sub *sub);
 void hub_presence_state(struct hub_session *session, bool idle);
 void hub_presence_frame(struct hub *hub, const struct link_tell *tell);
+void hub_presence_drained(struct hub_sub *sub);
 void hub_presence_signal(struct hub_session *session, const struct frame *frame);
 void hub_presence_signal_frame(struct hub *hub, const struct link_tell *tell);
 /* hub_http.c */
 void hub_http_collect(struct hub_http_job *job, enum hub_frame_kind kind, struct span frame);
 void hub_http_body(struct hub_http_job *job, const struct link_tell *tell);
 void hub_http_tick(struct hub *hub);
+void hub_http_free(struct hub *hub);
 /* hub_body.c */
 bool hub_body_ask(struct hub *hub, struct hub_body *body, struct link_ask *ask);
 void hub_body_told(struct hub *hub, const struct link_tell *tell);
+void hub_body_lost(struct hub *hub, uint32_t partition);
 void hub_body_free(struct hub *hub);
 
 #endif

@@ -39,7 +39,15 @@ void hub_presence_watch(struct hub_sub *sub)
     if (sub->space->rules == NULL || !sub->space->rules->presence) return;
     struct link_ask ask = {.kind = LINK_WATCH, .space = hub_space_name(sub->space), .session = sub->session->number};
     sub->watches = true;
+    sub->hears = sub->missed = false;
     (void)hub->options.link->ops->send(hub->options.link, &ask);
+}
+
+/* Frames were dropped: who is here is told from the start. */
+void hub_presence_drained(struct hub_sub *sub)
+{
+    sub->missed = false;
+    if (sub->watches) hub_presence_watch(sub);
 }
 
 void hub_presence_state(struct hub_session *session, bool idle)
@@ -64,8 +72,10 @@ void hub_presence_frame(struct hub *hub, const struct link_tell *tell_)
     struct hub_space *space = space_of(hub, tell_->space);
     for (size_t i = 0; space != NULL && i < space->subs_count; i++) {
         struct hub_sub *sub = space->subs[i];
-        if (!sub->watches || (tell_->session != 0 && sub->session->number != tell_->session)) continue;
-        (void)hub_send_blob(sub->session, OUT_DROPPABLE, tell_->frame); /* the first to go at the bound */
+        bool snapshot = tell_->session != 0 && sub->watches && sub->session->number == tell_->session;
+        if (!snapshot && (tell_->session != 0 || !sub->hears)) continue;
+        sub->hears = hub_send_blob(sub->session, OUT_DROPPABLE, tell_->frame); /* the first to go at the bound */
+        if (!sub->hears) sub->missed = sub->session->waits = true;
     }
 }
 

@@ -5,16 +5,27 @@
 
 #include "gateway/hub_parts.h"
 
-enum { WAITERS_MAX = 256, RETRY_MS = 500 };
+enum {
+    WAITERS_MAX = 256, /* of one request */
+    BATCH = 4096,      /* pulls sorted at a time */
+    RETRY_MS = 500
+};
 
 static struct hub_group *group_of(struct map_node *node) { return (struct hub_group *)((char *)node - offsetof(struct hub_group, node)); }
+
+static void append(struct hub *hub, struct hub_pull *pull)
+{
+    pull->next = NULL;
+    *hub->pulls_end = pull;
+    hub->pulls_end = &pull->next;
+}
 
 static void enqueue(struct hub *hub, struct hub_pull *pull)
 {
     pull->stage = PULL_WAITING;
-    pull->next = NULL;
-    *hub->pulls_end = pull;
-    hub->pulls_end = &pull->next;
+    pull->order = hub->next_order++;
+    append(hub, pull);
+    if (pull->not_before_ms <= hub->now_ms) hub->pulls_due = true;
 }
 
 static void free_held(struct hub_pull *pull)
@@ -38,6 +49,14 @@ void hub_pull_hold(struct hub_sub *sub, struct blob *frame, bool with_update)
     held->with_update = with_update;
     while (*end != NULL) end = &(*end)->next;
     *end = held;
+}
+
+void hub_pull_let_go(struct hub_sub *sub)
+{
+    if (sub->pull == NULL) return;
+    for (struct hub_held *held = sub->pull->held; held != NULL; held = held->next)
+        (void)hub_send_blob(sub->session, OUT_RESULT, held->frame);
+    free_held(sub->pull);
 }
 
 void hub_pull_cancel(struct hub_sub *sub)
@@ -106,12 +125,21 @@ static int compare_entries(const void *a, const void *b)
     return compare_runs(*(struct hub_pull *const *)a, *(struct hub_pull *const *)b);
 }
 
-static void back_to_queue(struct hub *hub, struct hub_pull **pulls, size_t count, int64_t not_before_ms)
+/* Those that have to wait after a failure go behind all others: their turn comes by time. */
+static void postpone(struct hub *hub, struct hub_pull **pulls, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        pulls[i]->not_before_ms = not_before_ms;
+        pulls[i]->not_before_ms = hub->now_ms + RETRY_MS;
         enqueue(hub, pulls[i]);
     }
+}
+
+/* The updates of a space that somebody stays in follow on the snapshot of its page: the interest stands before it. */
+static bool see_to_interest(struct hub *hub, struct hub_space *space, struct hub_pull **pulls, size_t count)
+{
+    bool live = false;
+    for (size_t i = 0; i < count; i++) live = live || !pulls[i]->once;
+    return !live || hub_space_interest(hub, space);
 }
 
 /* One request for pulls[0..count), which stand at one place. */
@@ -135,7 +163,7 @@ static void ask_one(struct hub *hub, struct hub_pull **pulls, size_t count)
     group->pulls = members;
     struct link_ask ask = {.kind = LINK_PULL, .space = hub_space_name(space), .tag = group->tag, .run = pulls[0]->run,
                            .waiters_count = count, .waiters = waiters};
-    if (!hub_space_interest(hub, space) || !map_put(&hub->groups, &group->node)) goto out;
+    if (!see_to_interest(hub, space, pulls, count) || !map_put(&hub->groups, &group->node)) goto out;
     if (hub->options.link->ops->send(hub->options.link, &ask) != ERR_OK) {
         map_take(&hub->groups, &group->node);
         goto out;
@@ -147,52 +175,111 @@ static void ask_one(struct hub *hub, struct hub_pull **pulls, size_t count)
 out:
     free(members);
     free(group);
-    back_to_queue(hub, pulls, count, hub->now_ms + RETRY_MS);
+    postpone(hub, pulls, count);
 }
 
-/* Takes the queue apart: those that may be asked now into `ret_ready`, the rest stays. */
+/* Is the device too slow for another page? Then its run goes on when its socket has drained. */
+static bool put_off(struct hub_pull *pull)
+{
+    struct hub_session *session = pull->sub->session;
+    if (session->out.bytes <= HUB_MESSAGE_BYTES) return false;
+    pull->stage = PULL_WRITTEN_OUT;
+    session->waits = true;
+    return true;
+}
+
+/* Takes the queue apart: those that may be asked now into `ret_ready`, the rest stays, in order. */
 static size_t gather(struct hub *hub, struct hub_pull **ret_ready, size_t room)
 {
-    struct hub_pull *pull = hub->pulls;
+    struct hub_pull *pull = hub->pulls, *next;
     size_t count = 0;
     hub->pulls = NULL;
     hub->pulls_end = &hub->pulls;
-    while (pull != NULL) {
-        struct hub_pull *next = pull->next;
+    hub->pulls_due = false;
+    for (; pull != NULL; pull = next) {
+        next = pull->next;
         if (pull->sub == NULL) {
             free(pull);
-        } else if (pull->sub->session->out.bytes > HUB_MESSAGE_BYTES) {
-            pull->stage = PULL_WRITTEN_OUT; /* the device is slow: when its socket has drained */
-            pull->sub->session->waits = true;
-        } else if (count < room && pull->not_before_ms <= hub->now_ms) {
+        } else if (pull->not_before_ms > hub->now_ms) {
+            append(hub, pull);
+        } else if (count == room) {
+            append(hub, pull);
+            hub->pulls_due = true;
+        } else if (!put_off(pull)) {
             ret_ready[count++] = pull;
-        } else {
-            enqueue(hub, pull);
         }
-        pull = next;
     }
     return count;
 }
 
+/* Pulls of one request, `count` from `first` on; `order`: of the one that waited longest. */
+struct batch {
+    struct hub_pull **first;
+    size_t count;
+    uint64_t order;
+};
+
+static int compare_batches(const void *a, const void *b)
+{
+    return compare_u64(((const struct batch *)a)->order, ((const struct batch *)b)->order);
+}
+
+/* Runs from nothing are long, and each waiter gets its own copy of the page: fewer share one. */
+static size_t waiters_max(const struct hub_pull *pull)
+{
+    return pull->run.from_nothing || pull->run.has_floor ? WAITERS_MAX / 8 : WAITERS_MAX;
+}
+
+static size_t divide(struct hub_pull **ready, size_t count, struct batch *ret_batches)
+{
+    size_t batches = 0;
+    qsort(ready, count, sizeof *ready, compare_entries);
+    for (size_t from = 0, to; from < count; from = to) {
+        struct batch *batch = &ret_batches[batches++];
+        *batch = (struct batch){.first = ready + from, .order = ready[from]->order};
+        for (to = from; to < count && to - from < waiters_max(ready[from]) && compare_runs(ready[from], ready[to]) == 0; to++)
+            if (ready[to]->order < batch->order) batch->order = ready[to]->order;
+        batch->count = to - from;
+    }
+    qsort(ret_batches, batches, sizeof *ret_batches, compare_batches);
+    return batches;
+}
+
+/* Back to where they stood: before those that came later. */
+static void put_back(struct hub *hub, const struct batch *batches, size_t count)
+{
+    struct hub_pull *rest = hub->pulls, **rest_end = hub->pulls_end;
+    if (count == 0) return;
+    hub->pulls = NULL;
+    hub->pulls_end = &hub->pulls;
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = 0; k < batches[i].count; k++) append(hub, batches[i].first[k]);
+    *hub->pulls_end = rest;
+    if (rest != NULL) hub->pulls_end = rest_end;
+    hub->pulls_due = true;
+}
+
+bool hub_pull_may_ask(const struct hub *hub)
+{
+    return hub->pulls_due && hub->pages_asked < LIMIT_PAGES_IN_FLIGHT_BYTES && hub->out_bytes < LIMIT_HUB_OUT_BYTES;
+}
+
+static void ask_some(struct hub *hub, struct hub_pull **ready, struct batch *batches)
+{
+    size_t count = divide(ready, gather(hub, ready, BATCH), batches), asked = 0;
+    for (; asked < count && hub->pages_asked < LIMIT_PAGES_IN_FLIGHT_BYTES; asked++)
+        ask_one(hub, batches[asked].first, batches[asked].count);
+    put_back(hub, batches + asked, count - asked);
+}
+
 void hub_pull_ask_all(struct hub *hub)
 {
-    enum { BATCH = 4096 };
-    if (hub->pulls == NULL || hub->pages_asked >= LIMIT_PAGES_IN_FLIGHT_BYTES) return;
+    if (!hub_pull_may_ask(hub)) return;
     struct hub_pull **ready = malloc(BATCH * sizeof *ready);
-    if (ready == NULL) return; /* asked in a later turn */
-    size_t count = gather(hub, ready, BATCH), from = 0;
-    qsort(ready, count, sizeof *ready, compare_entries);
-    while (from < count) {
-        size_t to = from + 1;
-        if (hub->pages_asked >= LIMIT_PAGES_IN_FLIGHT_BYTES) {
-            back_to_queue(hub, ready + from, count - from, 0);
-            break;
-        }
-        while (to < count && to - from < WAITERS_MAX && compare_runs(ready[from], ready[to]) == 0) to++;
-        ask_one(hub, ready + from, to - from);
-        from = to;
-    }
-    free(ready);
+    struct batch *batches = malloc(BATCH * sizeof *batches);
+    while (ready != NULL && batches != NULL && hub_pull_may_ask(hub)) ask_some(hub, ready, batches);
+    free(ready); /* without memory: asked in a later turn */
+    free(batches);
 }
 
 /* ---- pages ---- */
@@ -261,18 +348,19 @@ static void send_page(struct hub_sub *sub, const struct page *page, const struct
 static void finish(struct hub_sub *sub, struct hub_pull *pull)
 {
     struct hub_session *session = sub->session;
-    sub->pull = NULL;
-    sub->behind = false;
     if (pull->once) {
-        for (struct hub_held *held = pull->held; held != NULL; held = held->next) (void)hub_send_blob(session, OUT_RESULT, held->frame);
-        free_held(pull);
-        free(pull);
+        hub_pull_let_go(sub);
         hub_sub_remove(sub);
+        free(pull);
         return;
     }
-    hub_presence_enter(sub);
+    sub->pull = NULL;
+    sub->behind = false;
+    if (pull->is_open) hub_presence_enter(sub);
     if (pull->presence) hub_presence_watch(sub);
     hub_deliver_catch_up(sub);
+    /* Still not at the head: what is held goes on waiting. */
+    if (sub->pull == NULL && sub->behind && pull->held != NULL) hub_pull_heal(sub);
     if (sub->pull != NULL) {
         sub->pull->held = pull->held;
         pull->held = NULL;
@@ -303,7 +391,7 @@ static void take_page(struct hub_pull *pull, const struct page *page, const stru
     struct hub_session *session = sub->session;
     session->hub->counters.pages++;
     if (part->role == ROLE_NONE && !part->may_found) {
-        hub_open_closed(sub, ERR_FORBIDDEN, true);
+        hub_open_closed(sub, ERR_FORBIDDEN, true, pull->is_open);
         free(pull);
         return;
     }
@@ -327,8 +415,8 @@ static void take_page(struct hub_pull *pull, const struct page *page, const stru
 
 static void take_refusal(struct hub *hub, struct hub_pull *pull, enum err err)
 {
-    if (err == ERR_UNKNOWN_SPACE || err == ERR_FORBIDDEN) {
-        hub_open_closed(pull->sub, err, err == ERR_FORBIDDEN);
+    if (err == ERR_UNKNOWN_SPACE || err == ERR_FORBIDDEN || err == ERR_INVALID) {
+        hub_open_closed(pull->sub, err, err == ERR_FORBIDDEN, pull->is_open);
         free(pull);
         return;
     }
@@ -343,12 +431,18 @@ void hub_pull_page(struct hub *hub, const struct link_tell *tell)
     struct hub_group *group = group_of(node);
     map_take(&hub->groups, node);
     hub->pages_asked -= LIMIT_PAGE_BYTES;
+    hub->pulls_due = hub->pulls_due || hub->pulls != NULL;
     assert(tell->err != ERR_OK || tell->page->parts_count == group->count);
     for (size_t i = 0; i < group->count; i++) {
         struct hub_pull *pull = group->pulls[i];
-        if (pull->sub == NULL) free(pull);
-        else if (tell->err != ERR_OK) take_refusal(hub, pull, tell->err);
+        if (pull->sub == NULL) {
+            free(pull);
+            continue;
+        }
+        struct hub_session *session = pull->sub->session;
+        if (tell->err != ERR_OK) take_refusal(hub, pull, tell->err);
         else take_page(pull, tell->page, &tell->page->parts[i]);
+        hub_send_at_once(session);
     }
     free(group->pulls);
     free(group);
@@ -362,6 +456,7 @@ void hub_pull_drained(struct hub_session *session)
         struct hub_sub *sub = session->subs[i];
         if (sub->pull != NULL && sub->pull->stage == PULL_WRITTEN_OUT) enqueue(session->hub, sub->pull);
         else if (sub->pull == NULL && sub->behind) hub_pull_heal(sub);
+        if (sub->missed) hub_presence_drained(sub);
     }
 }
 
@@ -378,6 +473,7 @@ void hub_pull_lost(struct hub *hub, uint32_t partition)
         if (!lost) continue;
         map_take(&hub->groups, &group->node);
         hub->pages_asked -= LIMIT_PAGE_BYTES;
+        hub->pulls_due = true;
         for (size_t i = 0; i < group->count; i++) {
             if (group->pulls[i]->sub == NULL) free(group->pulls[i]);
             else enqueue(hub, group->pulls[i]);

@@ -32,6 +32,9 @@ static void unlink_push(struct hub_session *session, struct hub_push *push)
     *at = push->next;
     if (session->pushes_end == &push->next) session->pushes_end = at;
     session->pushes_count--;
+    session->pushes_bytes -= push->record->bytes;
+    session->hub->pushes_count--;
+    session->hub->pushes_bytes -= push->record->bytes;
 }
 
 static void free_push(struct hub *hub, struct hub_push *push)
@@ -54,7 +57,7 @@ static bool take_append(struct hub *hub, uint32_t *ret_at)
     if (hub->append_free == NONE_FREE) {
         if (hub->appends_count == hub->appends_room) {
             size_t room = hub->appends_room == 0 ? 256 : hub->appends_room * 2;
-            struct hub_append *moved = room > 2 * (size_t)HUB_PUSHES_MAX ? NULL : realloc(hub->appends, room * sizeof *moved);
+            struct hub_append *moved = room > 2 * (size_t)LIMIT_HUB_PUSHES ? NULL : realloc(hub->appends, room * sizeof *moved);
             if (moved == NULL) return false;
             hub->appends = moved;
             hub->appends_room = room;
@@ -95,7 +98,9 @@ static enum err append(struct hub_session *session, struct hub_space *space, con
     struct hub *hub = session->hub;
     struct log_writer *writer = hub->options.writer;
     uint32_t at;
-    if (hub->counters.appends_in_flight >= HUB_PUSHES_MAX) return ERR_BUSY;
+    size_t bytes = frame->ops.raw.bytes;
+    if (hub->pushes_count >= LIMIT_HUB_PUSHES || hub->counters.appends_in_flight >= LIMIT_HUB_PUSHES) return ERR_BUSY;
+    if (hub->pushes_bytes + bytes > LIMIT_HUB_PUSH_BYTES || session->pushes_bytes + bytes > LIMIT_SESSION_PUSH_BYTES) return ERR_BUSY;
     struct hub_push *push = calloc(1, sizeof *push);
     if (push == NULL) return ERR_BUSY;
     push->record = make_record(session, space, frame, with_device);
@@ -122,16 +127,37 @@ static enum err append(struct hub_session *session, struct hub_space *space, con
     *session->pushes_end = push;
     session->pushes_end = &push->next;
     session->pushes_count++;
+    session->pushes_bytes += push->record->bytes;
+    hub->pushes_count++;
+    hub->pushes_bytes += push->record->bytes;
     return ERR_OK;
 }
 
-static bool has_room(const struct hub_session *session, const struct hub_space *space, uint64_t known)
+/* A copy of one that is under way is no further one. */
+static bool has_room(const struct hub_session *session, const struct hub_space *space, const struct frame *frame)
 {
     uint32_t count = 0;
     if (session->pushes_count < LIMIT_INFLIGHT_MAX) return true;
     for (const struct hub_push *push = session->pushes; push != NULL; push = push->next)
-        if (push->space == space && push->id > known) count++;
+        if (push->space == space && push->id > frame->known && push->id != frame->id) count++;
     return count < LIMIT_INFLIGHT_MAX;
+}
+
+static void note_failure(struct hub_session *session, const struct hub_space *space, uint64_t id)
+{
+    if (session->failure == NULL) session->failure = calloc(1, sizeof *session->failure);
+    if (session->failure == NULL) hub_send_close(session, 1011, "out of memory"); /* order could not be kept */
+    else session_failure_note(session->failure, space->node.hash, id);
+}
+
+static bool is_blocked(struct hub_session *session, const struct hub_space *space, uint64_t id)
+{
+    if (session->failure == NULL) return false;
+    bool blocks = session_failure_blocks(session->failure, space->node.hash, id);
+    if (session->failure->count > 0) return blocks;
+    free(session->failure);
+    session->failure = NULL;
+    return blocks;
 }
 
 void hub_push_append(struct hub_session *session, const struct frame *frame, bool with_device)
@@ -146,10 +172,10 @@ void hub_push_append(struct hub_session *session, const struct frame *frame, boo
         postpone(session, frame->space, frame->id, ERR_BUSY);
     } else if (space->rules == NULL) {
         refuse(session, frame, ERR_UNKNOWN_SPACE, NULL);
-    } else if (!has_room(session, space, frame->known)) {
+    } else if (!has_room(session, space, frame)) {
         postpone(session, frame->space, frame->id, ERR_TOO_MANY);
-    } else if (session_failure_blocks(&session->failure, space, frame->id) || append(session, space, frame, with_device) != ERR_OK) {
-        session_failure_note(&session->failure, space, frame->id);
+    } else if (is_blocked(session, space, frame->id) || append(session, space, frame, with_device) != ERR_OK) {
+        note_failure(session, space, frame->id);
         postpone(session, frame->space, frame->id, ERR_BUSY);
     } else {
         struct hub_sub *sub = hub_sub_find(session, space);
@@ -172,7 +198,7 @@ static void ack_one(struct hub *hub, const struct log_ack *ack)
     struct hub_push *push = append.push;
     push->appending = false;
     if (ack->err != ERR_OK) {
-        session_failure_note(&session->failure, push->space, push->id);
+        note_failure(session, push->space, push->id);
         postpone(session, hub_space_name(push->space), push->id, ERR_BUSY);
         drop_push(session, push);
         return;
@@ -205,7 +231,10 @@ static void settle_push(struct hub_session *session, const struct hub_space *spa
 
 void hub_push_answer(struct hub *hub, const struct link_tell *tell)
 {
-    if (hub_find_session(hub, tell->session) == NULL || tell->frame == NULL) return;
+    const struct hub_session *session = hub_find_session(hub, tell->session);
+    /* A number may have been another's before a restart: an outcome is its maker's alone. */
+    if (session == NULL || tell->frame == NULL || !span_equal(tell->user, hub_space_user(session)) ||
+        !span_is(tell->device, session->device)) return;
     if (hub->answers_count == hub->answers_room) {
         size_t room = hub->answers_room == 0 ? 64 : hub->answers_room * 2;
         struct hub_answer *moved = realloc(hub->answers, room * sizeof *moved);
@@ -261,10 +290,18 @@ void hub_push_forget(struct hub_session *session)
 
 void hub_push_ask_again(struct hub *hub, struct hub_session *session, int64_t older_than_ms, uint32_t partition, bool any_partition)
 {
-    for (struct hub_push *push = session->pushes; push != NULL; push = push->next) {
+    for (struct hub_push *push = session->pushes, *next; push != NULL; push = next) {
+        next = push->next;
         if (push->appending || push->asked_ms > older_than_ms) continue;
         if (!any_partition && push->space->partition != partition) continue;
+        if (push->asks >= SESSION_ASKS_MAX) { /* perhaps it was answered by an error that got lost: nobody keeps those */
+            postpone(session, hub_space_name(push->space), push->id, ERR_BUSY);
+            drop_push(session, push);
+            continue;
+        }
         struct link_ask ask = {.kind = LINK_OUTCOME, .space = hub_space_name(push->space), .record = push->record};
-        if (hub->options.link->ops->send(hub->options.link, &ask) == ERR_OK) push->asked_ms = hub->now_ms;
+        if (hub->options.link->ops->send(hub->options.link, &ask) != ERR_OK) continue;
+        push->asked_ms = hub->now_ms;
+        push->asks++;
     }
 }

@@ -1,6 +1,25 @@
 /* A session's way out: its queue, bounded; one message a turn. */
 #include "gateway/hub_parts.h"
 
+static void take_out(struct hub_session *session, struct blob **ret_message)
+{
+    struct hub *hub = session->hub;
+    uint32_t frames;
+    size_t before = session->out.bytes;
+    *ret_message = outq_take(&session->out, HUB_MESSAGE_BYTES, &frames);
+    if (*ret_message == NULL) return;
+    hub->out_bytes -= before - session->out.bytes;
+    hub->counters.frames_out += frames;
+    hub->counters.messages_out++;
+    hub->counters.bytes_out += (*ret_message)->bytes;
+}
+
+void hub_send_forget(struct hub_session *session)
+{
+    session->hub->out_bytes -= session->out.bytes;
+    outq_fini(&session->out);
+}
+
 static void mark_dirty(struct hub_session *session)
 {
     if (session->dirty) return;
@@ -16,13 +35,13 @@ void hub_send_close(struct hub_session *session, unsigned code, const char *reas
     if (session->conn == NULL) return;
     /* What is queued (the error that says why) goes first, as far as the socket takes it. */
     while (session->writable && session->out.count > 0) {
-        uint32_t frames;
-        struct blob *message = outq_take(&session->out, HUB_MESSAGE_BYTES, &frames);
+        struct blob *message;
+        take_out(session, &message);
         if (message == NULL) break;
         session->writable = session->hub->options.edge->send(session->conn, message);
-        session->hub->counters.frames_out += frames;
         blob_put(message);
     }
+    hub_send_forget(session);
     session->hub->options.edge->close(session->conn, code, reason);
 }
 
@@ -40,6 +59,7 @@ bool hub_send_blob(struct hub_session *session, enum hub_frame_kind kind, struct
         hub_send_close(session, 1013, "too slow");
         return false;
     }
+    session->hub->out_bytes += frame->bytes;
     mark_dirty(session);
     return true;
 }
@@ -68,21 +88,23 @@ static void flush_one(struct hub_session *session)
 {
     struct hub *hub = session->hub;
     while (session->writable && session->out.count > 0 && session->state != SESSION_CLOSING) {
-        uint32_t frames;
-        struct blob *message = outq_take(&session->out, HUB_MESSAGE_BYTES, &frames);
+        struct blob *message;
+        take_out(session, &message);
         if (message == NULL) {
             hub_send_close(session, 1011, "out of memory");
             return;
         }
-        hub->counters.frames_out += frames;
-        hub->counters.messages_out++;
-        hub->counters.bytes_out += message->bytes;
         session->writable = hub->options.edge->send(session->conn, message);
         blob_put(message);
     }
     if (session->out.count > 0 || !session->writable || session->state == SESSION_CLOSING) return;
     if (session->closing_after) hub_send_close(session, 1012, "draining");
     else hub_pull_drained(session);
+}
+
+void hub_send_at_once(struct hub_session *session)
+{
+    if (session->conn != NULL && session->out.bytes > HUB_MESSAGE_BYTES) flush_one(session);
 }
 
 void hub_send_flush(struct hub *hub)

@@ -33,7 +33,7 @@ struct hub_space *hub_space_take(struct hub *hub, struct span name)
         if (found->rules == NULL) found->rules = rules_of(hub, name);
         return found;
     }
-    struct hub_space *space = calloc(1, sizeof *space);
+    struct hub_space *space = hub->spaces.count >= LIMIT_HUB_SPACES ? NULL : calloc(1, sizeof *space);
     char *text = malloc(name.bytes + 1);
     if (space == NULL || text == NULL) goto out;
     memcpy(text, name.at, name.bytes);
@@ -61,7 +61,7 @@ static void space_free(struct hub *hub, struct hub_space *space)
         (void)hub->options.link->ops->send(hub->options.link, &ask); /* a link that is away forgets by itself */
     }
     map_take(&hub->spaces, &space->node);
-    ring_fini(&space->ring);
+    hub_space_forget(hub, space);
     for (size_t i = 0; i < space->turn_count; i++) blob_put(space->turn[i].frame);
     free(space->turn);
     free(space->subs);
@@ -70,22 +70,76 @@ static void space_free(struct hub *hub, struct hub_space *space)
     hub->counters.spaces--;
 }
 
+static void become_idle(struct hub *hub, struct hub_space *space)
+{
+    space->idling = true;
+    space->next_idle = NULL;
+    *hub->idle_end = space;
+    hub->idle_end = &space->next_idle;
+}
+
 void hub_space_put(struct hub *hub, struct hub_space *space)
 {
     assert(space->refs > 0);
     space->refs--;
-    if (space->refs == 0) space->idle_since_ms = hub->now_ms;
+    if (space->refs > 0) return;
+    space->idle_since_ms = hub->now_ms;
+    if (!space->idling) become_idle(hub, space);
 }
 
+/* One that nobody was interested in has nothing worth lingering for. */
+static bool is_due(const struct hub_space *space, int64_t now_ms)
+{
+    return !space->interested || now_ms - space->idle_since_ms > LINGER_MS;
+}
+
+/* The list is in the order of becoming idle; one that was taken and put again meanwhile goes to its end. */
 void hub_space_sweep(struct hub *hub, int64_t now_ms)
 {
-    struct map_node *node = map_next(&hub->spaces, NULL);
-    while (node != NULL) {
-        struct hub_space *space = (struct hub_space *)((char *)node - offsetof(struct hub_space, node));
-        node = map_next(&hub->spaces, node);
-        if (space->refs == 0 && !space->dirty && now_ms - space->idle_since_ms > LINGER_MS) space_free(hub, space);
+    struct hub_space *space = hub->idle, *next;
+    hub->idle = NULL;
+    hub->idle_end = &hub->idle;
+    for (; space != NULL; space = next) {
+        next = space->next_idle;
+        space->idling = false;
+        if (space->refs > 0) continue;
+        if (space->dirty || !is_due(space, now_ms)) become_idle(hub, space);
+        else space_free(hub, space);
     }
 }
+
+/* ---- recent updates ---- */
+
+static void unlink_ring(struct hub *hub, struct hub_space *space)
+{
+    if (space->quieter != NULL) space->quieter->livelier = space->livelier;
+    else if (hub->quietest == space) hub->quietest = space->livelier;
+    if (space->livelier != NULL) space->livelier->quieter = space->quieter;
+    else if (hub->liveliest == space) hub->liveliest = space->quieter;
+    space->quieter = space->livelier = NULL;
+}
+
+void hub_space_forget(struct hub *hub, struct hub_space *space)
+{
+    unlink_ring(hub, space);
+    hub->ring_bytes -= space->ring.bytes;
+    ring_fini(&space->ring);
+}
+
+void hub_space_remember(struct hub *hub, struct hub_space *space, uint64_t prev, uint64_t place, struct blob *frame)
+{
+    unlink_ring(hub, space);
+    hub->ring_bytes -= space->ring.bytes;
+    ring_add(&space->ring, prev, place, frame);
+    hub->ring_bytes += space->ring.bytes;
+    space->quieter = hub->liveliest;
+    if (space->quieter != NULL) space->quieter->livelier = space;
+    else hub->quietest = space;
+    hub->liveliest = space;
+    while (hub->ring_bytes > LIMIT_HUB_RING_BYTES) hub_space_forget(hub, hub->quietest);
+}
+
+/* ---- interests ---- */
 
 bool hub_space_interest(struct hub *hub, struct hub_space *space)
 {
@@ -109,10 +163,10 @@ struct hub_sub *hub_sub_find(const struct hub_session *session, const struct hub
     return NULL;
 }
 
-static bool list_add(struct hub_sub ***list, size_t *count, size_t *room, struct hub_sub *sub)
+static bool list_add(struct hub_sub ***list, uint32_t *count, uint32_t *room, struct hub_sub *sub)
 {
     if (*count == *room) {
-        size_t grown = *room == 0 ? 2 : *room * 2;
+        uint32_t grown = *room == 0 ? 1 : *room + *room / 2 + 1;
         struct hub_sub **moved = realloc(*list, grown * sizeof *moved);
         if (moved == NULL) return false;
         *list = moved;
@@ -128,8 +182,8 @@ struct hub_sub *hub_sub_add(struct hub_session *session, struct hub_space *space
     if (sub == NULL) return NULL;
     sub->session = session;
     sub->space = space;
-    sub->at_space = (uint32_t)space->subs_count;
-    sub->at_session = (uint32_t)session->subs_count;
+    sub->at_space = space->subs_count;
+    sub->at_session = session->subs_count;
     if (!list_add(&session->subs, &session->subs_count, &session->subs_room, sub)) goto out;
     if (!list_add(&space->subs, &space->subs_count, &space->subs_room, sub)) {
         session->subs_count--;

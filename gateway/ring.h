@@ -18,8 +18,8 @@ struct ring_entry {
 };
 
 struct ring {
-    struct ring_entry *entries; /* LIMIT_RING_UPDATES of them, made at the first update */
-    uint32_t head, count;
+    struct ring_entry *entries; /* `room` of them: doubled as they fill, up to LIMIT_RING_UPDATES */
+    uint32_t room, head, count;
     size_t bytes;
 };
 
