@@ -1,81 +1,176 @@
-# Tidegate. `make help` tells the targets.
+# Tidegate. `make help` tells the targets; CONTRIBUTING.md tells the three tiers.
+#
+# FLAVOUR keeps builds apart in build/<flavour>: plain; asan (ASan + UBSan); tsan; fuzz (asan and coverage).
+# Sources are found by wildcard: a new file needs no line here. What the machine lacks, tools/setup installs.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
+.SECONDARY:
 .DEFAULT_GOAL := all
+MAKEFLAGS += --no-builtin-rules
+export UBSAN_OPTIONS ?= print_stacktrace=1
+export TSAN_OPTIONS ?= halt_on_error=1
 
 FLAVOUR ?= plain
+SECONDS ?= 10
+HOURS ?= 4
+PREFIX ?= /usr/local
 OUT := build/$(FLAVOUR)
-PACKAGES := libwebsockets libuv lmdb libcjson libcrypto libssl
+
+# -- what to build, and how ---------------------------------------------------------------------------------------
+PACKAGES := libwebsockets libuv lmdb libcrypto libssl
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wswitch-enum -Wvla -Wundef \
   -Wcast-qual -Wwrite-strings -Wformat=2 -Werror
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 FLAGS_plain := -O2 -g
-FLAGS_asan := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+FLAGS_asan := -O1 -g $(SANITIZE)
 FLAGS_tsan := -O1 -g -fsanitize=thread
-CFLAGS_ALL = -std=c11 -D_GNU_SOURCE $(FLAGS_$(FLAVOUR)) $(WARNINGS) -I. $(shell pkg-config --cflags-only-I $(PACKAGES) | sed 's/-I/-isystem /g') -MMD -MP $(CFLAGS)
-LIBS = $(shell pkg-config --libs $(PACKAGES)) -lpthread
+FLAGS_fuzz := -O1 -g $(SANITIZE)
+FLAGS := $(FLAGS_$(FLAVOUR))
+COVERAGE := $(if $(filter fuzz,$(FLAVOUR)),-fsanitize-coverage=trace-pc)
+# Asked once, and only by a recipe: on a bare machine pkg-config comes with the set-up.
+PACKAGE_CFLAGS = $(eval PACKAGE_CFLAGS := $(shell pkg-config --cflags-only-I $(PACKAGES) | sed 's/-I/-isystem /g'))$(PACKAGE_CFLAGS)
+PACKAGE_LIBS = $(eval PACKAGE_LIBS := $(shell pkg-config --libs $(PACKAGES)))$(PACKAGE_LIBS)
+COMPILE = $(CC) -std=c11 -D_GNU_SOURCE $(FLAGS) $(WARNINGS) -I. $(PACKAGE_CFLAGS) -MMD -MP $(CFLAGS)
+LIBS = $(PACKAGE_LIBS) -lpthread
 
 SOURCES := $(wildcard core/*.c base/*.c backends/*.c backends/embedded/*.c gateway/*.c workers/*.c cli/*.c)
-LIB_OBJECTS := $(patsubst %.c,$(OUT)/%.o,$(filter-out cli/main.c,$(SOURCES))) $(OUT)/gen/demo.o $(OUT)/gen/namespaces.o
 LIB := $(OUT)/libtidegate_server.a
+LIB_OBJECTS := $(patsubst %.c,$(OUT)/%.o,$(filter-out cli/main.c,$(SOURCES))) $(OUT)/gen/demo.o $(OUT)/gen/namespaces.o
 SUPPORT_OBJECTS := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/support/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(OUT)/tests/%,$(wildcard tests/unit/test_*.c))
+# Those with threads.
+UNIT_TSAN := $(filter %log %link %registry %store %snapshot %worker,$(UNIT))
 TOOLS := $(patsubst tests/tools/%.c,$(OUT)/tools/%,$(wildcard tests/tools/*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,$(OUT)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-SECONDS_EACH ?= 10
+NAMES := $(patsubst %.c,%,$(SOURCES) $(wildcard tests/support/*.c tests/unit/*.c tests/fuzz/*.c tests/tools/*.c))
 
-all: build/setup-build ## build ./tidegate
-	@$(MAKE) --no-print-directory tidegate
+# -- using it -----------------------------------------------------------------------------------------------------
+all: tidegate ## build ./tidegate
+run: tidegate ## a server with the demo on http://127.0.0.1:8080/, its data in build/data
+	./tidegate serve --dev --listen 127.0.0.1:8080 --data build/data
+install: tidegate ## binary, docs and namespaces under $(DESTDIR)$(PREFIX)
+	install -D -m 755 tidegate $(DESTDIR)$(PREFIX)/bin/tidegate
+	install -d $(DESTDIR)$(PREFIX)/share/doc/tidegate $(DESTDIR)$(PREFIX)/share/tidegate/namespaces
+	install -m 644 README.md ARCHITECTURE.md LICENSE docs/*.* $(DESTDIR)$(PREFIX)/share/doc/tidegate
+	install -m 644 schemas/namespaces/*.json $(DESTDIR)$(PREFIX)/share/tidegate/namespaces
 
+# -- the three tiers ----------------------------------------------------------------------------------------------
+CHECK := unit tidy tidy-test docs-check
+SUITES := $(CHECK) unit-asan fuzz schemas $(if $(wildcard tests/blackbox/test_*.py),blackbox) \
+  $(if $(wildcard tests/browser/package.json),browser) $(if $(wildcard tests/autobahn/run),autobahn)
+check: tidegate ## tier 1, under a minute, for every edit: build, unit tests, the house's rules, docs
+	+@MAKE='$(MAKE)' tests/run-suites $(CHECK)
+test: tidegate ## tier 2, under half an hour: all tests
+	+@MAKE='$(MAKE)' tests/run-suites $(SUITES)
+soak: tidegate ## tier 3, HOURS=4: fuzz, sanitizers and black-box tests again and again
+	+@MAKE='$(MAKE)' tests/run-soak $(HOURS)
+
+unit: unit-build ## unit tests (FLAVOUR=asan or tsan for the sanitizers)
+	@tests/run-unit $(if $(filter tsan,$(FLAVOUR)),$(UNIT_TSAN),$(UNIT))
+unit-asan: ## unit tests under ASan and UBSan
+	@$(MAKE) FLAVOUR=asan unit
+unit-tsan: ## those with threads under TSan
+	@$(MAKE) FLAVOUR=tsan unit
+fuzz: ## every fuzz target for SECONDS=10, guided by coverage
+	@$(MAKE) FLAVOUR=fuzz fuzz-run
+fuzz-run: $(FUZZ)
+	@tests/run-fuzz $(SECONDS) $(FUZZ)
+fuzz-clang: ## the same with libFuzzer, where clang is
+	@$(MAKE) FLAVOUR=fuzz COVERAGE= CC=clang OUT=build/clang FLAGS='-O1 -g -fsanitize=address,undefined,fuzzer-no-link' \
+	  FUZZ_MAIN=-fsanitize=fuzzer fuzz-clang-run
+fuzz-clang-run: $(FUZZ)
+	@for f in $(FUZZ); do n=$${f##*/fuzz_}; mkdir -p build/fuzz/$$n; \
+	  $$f -max_total_time=$(SECONDS) -artifact_prefix=build/fuzz/$$n- build/fuzz/$$n tests/fuzz/corpus/$$n || exit 1; done
+tidy: tidegate build/setup-test ## the house's rules: layers, owners of headers, purity, names, lengths, banned calls
+	@tools/tidy
+tidy-test: build/setup-test ## the rules themselves, on planted trees
+	@/usr/bin/python3 tests/tidy/test_tidy.py
+schemas: build/venv/ready ## every frame's schema, and the examples beside it
+	@build/venv/bin/python -m pytest -q tests/schemas
+blackbox: tidegate build/venv/ready ## the protocol, against the running server
+	@build/venv/bin/python -m pytest -q tests/blackbox
+browser: tidegate tests/browser/node_modules/.ready ## the demo in a real browser
+	@cd tests/browser && node --test
+autobahn: tidegate build/venv/ready ## RFC 6455, by Autobahn's cases
+	@PATH="$(CURDIR)/build/venv/bin:$$PATH" tests/autobahn/run
+bench-quick: tidegate ## a first look at speed
+	@bench/quick
+
+# -- pages made from the tables -----------------------------------------------------------------------------------
+PAGES := settings errors metrics
+docs: tidegate ## make docs/settings.md, errors.md and metrics.md again
+	@for page in $(PAGES); do ./tidegate docs $$page > docs/$$page.md || exit; done
+docs-check: tidegate ## are they as the tables say?
+	@passed=0 failed=0; for page in $(PAGES); do \
+	  if diff -u docs/$$page.md <(./tidegate docs $$page); then passed=$$((passed + 1)); \
+	  else failed=$$((failed + 1)); echo "docs/$$page.md: not what the tables say; make docs mends it"; fi; done; \
+	echo "$$passed passed, $$failed failed"; [ $$failed -eq 0 ]
+
+clean: ## forget everything built, the demo's data too
+	rm -rf build tidegate tests/browser/node_modules
+help: ## this list
+	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+.PHONY: all run install check test soak unit unit-asan unit-tsan unit-build fuzz fuzz-run fuzz-clang fuzz-clang-run tidy tidy-test \
+  schemas blackbox browser autobahn bench-quick docs docs-check clean help tidegate tools
+
+# -- rules --------------------------------------------------------------------------------------------------------
 tidegate: $(OUT)/tidegate
-	@cp -f $< $@.new && mv -f $@.new $@
-
+	@cmp -s $< $@ || { cp -f $< $@.new && mv -f $@.new $@; }
 $(OUT)/tidegate: $(OUT)/cli/main.o $(LIB)
 	@echo "  link  $@"
-	@$(CC) $(FLAGS_$(FLAVOUR)) -o $@ $^ $(LIBS)
-
+	@$(CC) $(FLAGS) -o $@ $^ $(LIBS)
 $(LIB): $(LIB_OBJECTS)
 	@rm -f $@ && ar rcs $@ $^
-
-$(OUT)/%.o: %.c
+$(OUT)/%.o: %.c | build/setup-build
 	@mkdir -p $(@D)
 	@echo "  cc    $<"
-	@$(CC) $(CFLAGS_ALL) -c $< -o $@
+	@$(COMPILE) $(COVERAGE) -c $< -o $@
 
-build/embed: tools/embed.c
-	@mkdir -p build
+build/embed: tools/embed.c | build/setup-build
 	@$(CC) -O1 -o $@ $<
-build/gen/demo.c: build/embed $(wildcard web/demo/*)
+build/gen/demo.c: build/embed web/demo $(wildcard web/demo/*)
 	@mkdir -p build/gen
 	@build/embed asset_demo base/asset.h $(wildcard web/demo/*) > $@
-build/gen/namespaces.c: build/embed $(wildcard schemas/namespaces/*.json)
+build/gen/namespaces.c: build/embed schemas/namespaces $(wildcard schemas/namespaces/*.json)
 	@mkdir -p build/gen
 	@build/embed asset_namespaces base/asset.h $(wildcard schemas/namespaces/*.json) > $@
+web/demo schemas/namespaces:
+	@mkdir -p $@
 $(OUT)/gen/%.o: build/gen/%.c
 	@mkdir -p $(@D)
-	@$(CC) $(CFLAGS_ALL) -c $< -o $@
+	@$(COMPILE) -c $< -o $@
 
-$(OUT)/tests/%: $(OUT)/tests/unit/%.o $(SUPPORT_OBJECTS) $(LIB)
+unit-build: $(UNIT) $(TOOLS)
+tools: $(TOOLS)
+$(OUT)/tests/unit/%.o: tests/unit/%.c | build/setup-test
 	@mkdir -p $(@D)
-	@$(CC) $(FLAGS_$(FLAVOUR)) -o $@ $^ $(LIBS) -lcmocka
+	@echo "  cc    $<"
+	@$(COMPILE) -c $< -o $@
+$(OUT)/tests/%: $(OUT)/tests/unit/%.o $(SUPPORT_OBJECTS) $(LIB)
+	@$(CC) $(FLAGS) -o $@ $^ $(LIBS) -lcmocka
 $(OUT)/tools/%: $(OUT)/tests/tools/%.o $(SUPPORT_OBJECTS) $(LIB)
 	@mkdir -p $(@D)
-	@$(CC) $(FLAGS_$(FLAVOUR)) -o $@ $^ $(LIBS)
-$(OUT)/fuzz/%: $(OUT)/tests/fuzz/%.o $(OUT)/tests/fuzz/driver.o $(SUPPORT_OBJECTS) $(LIB)
+	@$(CC) $(FLAGS) -o $@ $^ $(LIBS)
+FUZZ_MAIN = $(OUT)/tests/fuzz/driver.o
+$(OUT)/tests/fuzz/driver.o: tests/fuzz/driver.c | build/setup-build
 	@mkdir -p $(@D)
-	@$(CC) $(FLAGS_$(FLAVOUR)) -o $@ $^ $(LIBS)
+	@$(COMPILE) -c $< -o $@
+$(OUT)/fuzz/%: $(OUT)/tests/fuzz/%.o $(filter %.o,$(FUZZ_MAIN)) $(SUPPORT_OBJECTS) $(LIB)
+	@mkdir -p $(@D)
+	@$(CC) $(FLAGS) $(filter -%,$(FUZZ_MAIN)) -o $@ $^ $(LIBS)
 
-.PHONY: all tidegate unit tools unit-build clean help
-tools: $(TOOLS)
-unit-build: $(UNIT) $(TOOLS)
-unit: unit-build ## unit tests (FLAVOUR=asan or tsan for the sanitizers)
-	@tests/run-unit $(UNIT)
+# -- what the machine must have -----------------------------------------------------------------------------------
+build/setup-%: tools/setup
+	@tools/setup $*
+build/venv/ready: $(wildcard tests/*/requirements.txt) | build/setup-test
+	@echo "  venv  build/venv"
+	@/usr/bin/python3 -m venv build/venv
+	@build/venv/bin/pip install --quiet --disable-pip-version-check $(patsubst %,-r %,$^)
+	@touch $@
+tests/browser/node_modules/.ready: tests/browser/package-lock.json | build/setup-browser
+	@echo "  npm   tests/browser"
+	@cd tests/browser && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
 
-clean: ## forget everything built
-	rm -rf build tidegate
-help: ## this list
-	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s'|'
-
-build/setup-build:
-	@mkdir -p build && touch $@
-
--include $(shell find build -name '*.d' 2>/dev/null)
+-include $(NAMES:%=$(OUT)/%.d)
