@@ -93,7 +93,7 @@ browser: tidegate tests/browser/node_modules/.ready ## the demo in a real browse
 	@cd tests/browser && node --test
 autobahn: tidegate build/venv/ready ## RFC 6455, by Autobahn's cases
 	@PATH="$(CURDIR)/build/venv/bin:$$PATH" tests/autobahn/run
-bench-quick: tidegate ## a first look at speed
+bench-quick: tidegate $(OUT)/bench/load ## idle connections, a room beside a bare writer, durable acks
 	@bench/quick
 
 # -- pages made from the tables -----------------------------------------------------------------------------------
@@ -151,6 +151,8 @@ $(OUT)/tests/%: $(OUT)/tests/unit/%.o $(SUPPORT_OBJECTS) $(LIB)
 	@$(CC) $(FLAGS) -o $@ $^ $(LIBS) -lcmocka
 $(OUT)/tools/%: $(OUT)/tests/tools/%.o $(SUPPORT_OBJECTS) $(LIB)
 	@mkdir -p $(@D)
+	@$(CC) $(FLAGS) -o $@ $^ $(LIBS)
+$(OUT)/bench/%: $(OUT)/bench/%.o $(LIB)
 	@$(CC) $(FLAGS) -o $@ $^ $(LIBS)
 FUZZ_MAIN = $(OUT)/tests/fuzz/driver.o
 $(OUT)/tests/fuzz/driver.o: tests/fuzz/driver.c | build/setup-build
