@@ -86,9 +86,10 @@ enum err page_conflicts(const struct page_request *request, const struct state_r
     bool may_found;
     size_t count = 0;
     enum err err = space_state_read(reader, request->space, &space);
-    if (err == ERR_OK && request->waiters_count > 0)
+    if (err == ERR_OK)
         err = page_parts_role(request->ns, &space, request->space, &request->waiters[0], reader, arena, ret_role, &may_found);
     if (err != ERR_OK) return err;
+    if (*ret_role == ROLE_NONE && may_found) *ret_role = ROLE_READER; /* there is nothing yet, and he may see that */
     buf_reset(text);
     buf_add_text(text, "{\"conflicts\":[");
     if (*ret_role == ROLE_NONE) space = (struct space_state){0};
@@ -114,9 +115,10 @@ enum err page_members(const struct page_request *request, const struct state_rea
     bool may_found;
     size_t count = 0;
     enum err err = space_state_read(reader, request->space, &space);
-    if (err == ERR_OK && request->waiters_count > 0)
+    if (err == ERR_OK)
         err = page_parts_role(request->ns, &space, request->space, &request->waiters[0], reader, arena, ret_role, &may_found);
     if (err != ERR_OK) return err;
+    if (*ret_role == ROLE_NONE && may_found) *ret_role = ROLE_READER; /* there is nothing yet, and he may see that */
     buf_reset(text);
     buf_add_char(text, '[');
     state_key_doc(&from, space.sid, SPAN_LITERAL("members"), SPAN_LITERAL(""));

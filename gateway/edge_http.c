@@ -147,6 +147,21 @@ static char *copy_header(struct lws *wsi, enum lws_token_indexes token)
     return text;
 }
 
+/* The arguments, already decoded by lws, joined by '&' again (lws_hdr_copy() would put a comma between them). */
+static char *copy_query(struct lws *wsi)
+{
+    size_t room = (size_t)lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_URI_ARGS) + 64, at = 0;
+    char *text = room > PATH_BYTES_MAX ? NULL : calloc(1, room);
+    for (int i = 0; text != NULL; i++) {
+        int bytes = lws_hdr_copy_fragment(wsi, text + at + (at > 0 ? 1 : 0), (int)(room - at - 2), WSI_TOKEN_HTTP_URI_ARGS, i);
+        if (bytes < 0) break;
+        if (at > 0) text[at++] = '&';
+        at += (size_t)bytes;
+    }
+    if (text != NULL) text[at] = '\0';
+    return text;
+}
+
 /* Verifies what a call under /v1/ needs; false: answered. */
 static bool admit(struct edge_exchange *x, int *ret_result)
 {
@@ -169,7 +184,7 @@ static int begin(struct lws *wsi, struct edge_exchange *x)
     bool get = lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI) > 0;
     if (!x->post && !get) return answer_error(x, 405, ERR_INVALID, "only GET and POST are served");
     x->path = copy_header(wsi, x->post ? WSI_TOKEN_POST_URI : WSI_TOKEN_GET_URI);
-    x->query = copy_header(wsi, WSI_TOKEN_HTTP_URI_ARGS);
+    x->query = copy_query(wsi);
     if (x->path == NULL || x->query == NULL) return answer_error(x, 414, ERR_TOO_LARGE, "the address is too long");
     if (strcmp(x->path, x->edge->options.path) == 0) return answer_error(x, 400, ERR_INVALID, "upgrade to websocket, sub-protocol tidegate.v1");
     if (!admit(x, &result)) return result;
