@@ -1,0 +1,146 @@
+"""Servers for the tests: one shared by most, fresh ones for those that kill, restart or configure."""
+
+import itertools
+import os
+import pathlib
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+import jwt
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BINARY = os.environ.get("TIDEGATE_BIN", str(ROOT / "tidegate"))
+SECRET = "a-secret-that-only-these-tests-know-0123456789"
+_names = itertools.count(1)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def unique(prefix):
+    """A user, space or device nobody else in this run has."""
+    return f"{prefix}{next(_names)}{secrets.token_hex(3)}"
+
+
+class Server:
+    """`tidegate serve` as a child process with a directory of its own."""
+
+    def __init__(self, namespaces=None, key=SECRET, args=(), env=None):
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="tidegate-bb-"))
+        self.key_file = self.dir / "key"
+        self.key_file.write_text(key) if isinstance(key, str) else self.key_file.write_bytes(key)
+        self.data = self.dir / "data"
+        self.log = self.dir / "log"
+        self.port = free_port()
+        self.namespaces = namespaces
+        self.args = list(args)
+        self.env = env or {}
+        self.process = None
+
+    def command(self):
+        line = [BINARY, "serve", "--listen", f"127.0.0.1:{self.port}", "--data", str(self.data),
+                "--jwt-key", str(self.key_file)]
+        if self.namespaces:
+            line += ["--namespaces", str(self.namespaces)]
+        return line + self.args
+
+    def start(self, timeout=30):
+        env = {k: v for k, v in os.environ.items() if not k.startswith("TIDEGATE_")} | self.env
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(self.command(), stdout=log, stderr=log, env=env, cwd=self.dir)
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:
+            assert self.process.poll() is None, f"serve ended with {self.process.returncode}: {self.tail()}"
+            try:
+                with urllib.request.urlopen(self.url("/readyz"), timeout=2) as answer:
+                    if answer.status == 200:
+                        return self
+            except OSError:
+                pass
+            time.sleep(0.01)
+        raise AssertionError(f"not ready within {timeout} s: {self.tail()}")
+
+    def tail(self, size=2000):
+        return self.log.read_text(errors="replace")[-size:] if self.log.exists() else ""
+
+    def url(self, path=""):
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    @property
+    def ws(self):
+        return f"ws://127.0.0.1:{self.port}/v1/ws"
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self, timeout=20):
+        """TERM, then the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                raise
+        return self.process.returncode
+
+    def destroy(self):
+        if self.process and self.process.poll() is None:
+            self.kill()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def token(self, sub, ttl=3600, key=SECRET, **claims):
+        payload = {"sub": sub, "exp": int(time.time()) + ttl} | claims
+        return jwt.encode({k: v for k, v in payload.items() if v is not None}, key, algorithm="HS256")
+
+
+@pytest.fixture(scope="session")
+def server():
+    """One server for all tests that neither stop nor configure it; their users and spaces are their own."""
+    one = Server().start()
+    yield one
+    alive = one.process.poll() is None
+    tail = one.tail()
+    one.destroy()
+    assert alive, f"the shared server died: {tail}"
+
+
+@pytest.fixture
+def make_server():
+    """Fresh servers, ended with the test."""
+    made = []
+
+    def make(**options):
+        one = Server(**options)
+        made.append(one)
+        return one
+    yield make
+    for one in made:
+        one.destroy()
+
+
+@pytest.fixture
+def device(server):
+    """Makes devices on the shared server; closes them at the end."""
+    from client import Device
+    made = []
+
+    def make(user=None, on=None, **options):
+        one = Device(on or server, user or unique("u"), **options)
+        made.append(one)
+        return one
+    yield make
+    for one in made:
+        one.disconnect()
