@@ -45,7 +45,8 @@ enum {
     LIMIT_HUB_SPACES = 1048576,        /* spaces open, or named by a push under way: `busy` */
     LIMIT_HUB_PUSHES = 131072,         /* pushes without an outcome: `busy` */
     LIMIT_HUB_PUSH_BYTES = 268435456,  /* and their bytes: `busy` */
-    LIMIT_SESSION_PUSH_BYTES = 67108864, /* the bytes of one session's: `busy` */
+    LIMIT_SESSION_PUSHES = 4096,       /* those of one session, in all its spaces and copies counted: `too_many` */
+    LIMIT_SESSION_PUSH_BYTES = 67108864, /* and their bytes: `busy` */
     LIMIT_HUB_RING_BYTES = 67108864,   /* recent updates of all spaces: those of the space that was quiet longest go */
     LIMIT_HUB_OUT_BYTES = 67108864,    /* unsent bytes of all sessions: past it no page is asked for */
     LIMIT_HUB_QUESTIONS = 65536,       /* history and HTTP questions under way: `busy` */

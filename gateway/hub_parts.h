@@ -31,6 +31,7 @@ struct hub_push {
     uint8_t asks;             /* how often its outcome was asked for */
     bool appending;           /* the log has not said yet */
     bool answered;            /* its outcome came before its ack */
+    bool copy;                /* of one that was under way when it came */
 };
 
 /* A session's subscription to a space. At most 64 bytes (checked below): there are many. */

@@ -93,6 +93,23 @@ static struct blob *make_record(struct hub_session *session, const struct hub_sp
     return record;
 }
 
+/* A copy of one that is under way is no further one. */
+static bool has_room(const struct hub_session *session, const struct hub_space *space, const struct frame *frame)
+{
+    uint32_t count = 0;
+    if (session->pushes_count < LIMIT_INFLIGHT_MAX) return true;
+    for (const struct hub_push *push = session->pushes; push != NULL; push = push->next)
+        if (push->space == space && push->id > frame->known && push->id != frame->id && !push->copy) count++;
+    return count < LIMIT_INFLIGHT_MAX && session->pushes_count < LIMIT_SESSION_PUSHES;
+}
+
+static bool is_copy(const struct hub_session *session, const struct hub_space *space, uint64_t id)
+{
+    for (const struct hub_push *push = session->pushes; push != NULL; push = push->next)
+        if (push->space == space && push->id == id) return true;
+    return false;
+}
+
 static enum err append(struct hub_session *session, struct hub_space *space, const struct frame *frame, bool with_device)
 {
     struct hub *hub = session->hub;
@@ -121,6 +138,7 @@ static enum err append(struct hub_session *session, struct hub_space *space, con
     push->space = space;
     space->refs++;
     push->id = frame->id;
+    push->copy = is_copy(session, space, frame->id);
     push->append_at = at;
     push->appending = true;
     push->asked_ms = hub->now_ms;
@@ -131,16 +149,6 @@ static enum err append(struct hub_session *session, struct hub_space *space, con
     hub->pushes_count++;
     hub->pushes_bytes += push->record->bytes;
     return ERR_OK;
-}
-
-/* A copy of one that is under way is no further one. */
-static bool has_room(const struct hub_session *session, const struct hub_space *space, const struct frame *frame)
-{
-    uint32_t count = 0;
-    if (session->pushes_count < LIMIT_INFLIGHT_MAX) return true;
-    for (const struct hub_push *push = session->pushes; push != NULL; push = push->next)
-        if (push->space == space && push->id > frame->known && push->id != frame->id) count++;
-    return count < LIMIT_INFLIGHT_MAX;
 }
 
 static void note_failure(struct hub_session *session, const struct hub_space *space, uint64_t id)
@@ -204,6 +212,7 @@ static void ack_one(struct hub *hub, const struct log_ack *ack)
         return;
     }
     hub->counters.acks++;
+    push->asked_ms = hub->now_ms; /* from here on its outcome is waited for */
     if (push->answered) {
         drop_push(session, push); /* an outcome implies the ack */
         return;
