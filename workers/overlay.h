@@ -48,7 +48,7 @@ enum err overlay_seal(struct overlay *overlay, struct overlay_batch *ret_batch);
 void overlay_release(struct overlay *overlay, struct overlay_batch *batch);
 
 /* Everything of a space: its SPACE entry, and what begins with `sid` (0: nothing more) in the tables that pages read. */
-enum err overlay_patch(struct overlay *overlay, struct span space, uint64_t sid, uint64_t next_offset, struct patch **ret_patch);
+enum err patch_make(struct overlay *overlay, struct span space, uint64_t sid, uint64_t next_offset, struct patch **ret_patch);
 void patch_put(struct patch *patch);
 struct merge_over patch_over(struct patch *patch);
 

@@ -203,7 +203,7 @@ static enum err find_patch(struct partition *p, struct span space, struct patch 
     err = space_state_read(&p->reader, space, &state);
     partition_read_end(p);
     struct patch *patch = NULL;
-    if (err == ERR_OK) err = overlay_patch(p->overlay, space, state.sid, owner_next_offset(p->owner), &patch);
+    if (err == ERR_OK) err = patch_make(p->overlay, space, state.sid, owner_next_offset(p->owner), &patch);
     if (err != ERR_OK) return err;
     patch_put(p->patch);
     p->patch = patch;

@@ -85,7 +85,7 @@ static void a_page_sees_one_state_of_the_owner(void **state)
         unsigned space = (unsigned)(rig_random(&desk->scribe.seed) % SCRIBE_SPACES);
         map_state_copy(&desk->scribe.model, &asked);
         uint64_t asked_next = desk->scribe.next_offset;
-        assert_int_equal(overlay_patch(desk->overlay, span_text(scribe_space(space)), space + 1, asked_next, &patch), ERR_OK);
+        assert_int_equal(patch_make(desk->overlay, span_text(scribe_space(space)), space + 1, asked_next, &patch), ERR_OK);
         /* ... and made after the world went on. */
         for (uint64_t later = rig_random(&desk->scribe.seed) % 12; later > 0; later--) {
             scribe_step(&desk->scribe);

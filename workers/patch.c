@@ -17,7 +17,7 @@ static bool grow(struct patch *patch, size_t *room)
 }
 
 /* Tables in the order of their numbers, keys in order within: the patch comes out sorted. */
-enum err overlay_patch(struct overlay *overlay, struct span space, uint64_t sid, uint64_t next_offset, struct patch **ret_patch)
+enum err patch_make(struct overlay *overlay, struct span space, uint64_t sid, uint64_t next_offset, struct patch **ret_patch)
 {
     struct merge_over over = overlay_over(overlay);
     struct patch *patch = calloc(1, sizeof *patch);
