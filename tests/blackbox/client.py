@@ -212,7 +212,7 @@ class Device:
         entries = []
         for space in spaces:
             copy = self.copy(space)
-            copy.ref, copy.fresh, copy.run = ref, True, None
+            copy.ref, copy.fresh, copy.reopened = ref, True, True
             entry = {"space": space, "since": copy.cursor if since == "own" else since, "known": self.known(space)}
             if tail is not None:
                 entry["tail"] = tail

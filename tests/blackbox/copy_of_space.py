@@ -14,6 +14,7 @@ class Copy:
         self.fresh = False      # opened again: pages and updates are ignored until the new ref speaks
         self.run = None         # keys named by the run of pages under way, None between runs
         self.run_resets = False
+        self.reopened = False   # a run under way may be resumed: what its earlier pages named stays named
         self.partial = False    # a tail left something out, or a collection was asked for: no sums
         self.newest = 0         # greatest rev seen
         self.window = None
@@ -27,10 +28,10 @@ class Copy:
         self.run = None
 
     def page(self, frame):
-        begins = self.run is None
-        if begins:
-            self.run, self.run_resets = set(), bool(frame.get("reset"))
-            self.tails = {}
+        resumes = self.reopened and self.run is not None and self.run_resets and frame["from"] is not None
+        if self.run is None or (self.reopened and not resumes):
+            self.run, self.run_resets, self.tails = set(), bool(frame.get("reset")), {}
+        self.reopened = False
         assert bool(frame.get("reset")) == self.run_resets, f"reset stands on each page of its run: {frame.raw}"
         if self.run_resets and frame["from"] is None:
             assert not self.run, f"`from` null only on the first: {frame.raw}"
@@ -59,6 +60,7 @@ class Copy:
                 if key[0] in self.tails and doc.get("born", 0) < self.tails[key[0]]}
 
     def update(self, frame, own_ops=None):
+        self.reopened = False
         assert self.run is None, f"no update of a space comes amid a run of its pages: {frame.raw}"
         assert frame["prev"] == self.cursor, f"prev {frame['prev']}, we are at {self.cursor}: {frame.raw}"
         assert frame["rev"] > 0
