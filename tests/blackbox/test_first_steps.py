@@ -171,17 +171,19 @@ def test_a_push_to_a_space_that_is_not_open_gets_a_result(device):
     assert done.frame["docs"][0].body_text == '{"qty":1}' and done.frame["docs"][0]["rev"] <= done.frame["at"]
 
 
-def test_a_push_sent_again_changes_nothing_and_is_answered(device):
+@pytest.mark.parametrize("known", [0, None], ids=["its outcome was not known", "its outcome was known"])
+def test_a_push_sent_again_changes_nothing_and_is_answered(device, known):
+    """Sending the same push again is always safe, and is answered with its outcome."""
     d = device()
     space = cart(d.user)
     d.open(space)
-    d.do(space, op("put", "items", "a", {"qty": 1}))
-    d.do(space, op("incr", "items", "a", field="qty", by=5))
+    d.do(space, op("put", "items", "a", {"qty": 1}), known=known)
+    d.do(space, op("incr", "items", "a", field="qty", by=5), known=known)
     cursor = d.copies[space].cursor
     for push_id in (1, 2):
-        d.send(d.push_frame(space, push_id, push_id - 1))
-        again = d.wait_type("result", id=push_id)
-        assert again["status"] == "applied" and again["space"] == space
+        d.send(d.push_frame(space, push_id, push_id - 1, known))
+        again = d.wait_type("result", "error", id=push_id)
+        assert again["type"] == "result" and again["status"] == "applied" and again["space"] == space, again
     assert d.barrier(space).frame["cursor"] == cursor
     assert d.body(space, "items", "a") == '{"qty":6}'
 
