@@ -5,26 +5,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Whatever `serve` takes, `check` takes too: it is given the very same options. */
 #define ALL (CONFIG_SERVE | CONFIG_CHECK)
 static const struct config_setting settings[] = {
-    {"listen", CONFIG_LIST, ALL, "ADDR", "127.0.0.1:8080", "host:port to serve devices on; may be given several times; port 0 takes any"},
-    {"data", CONFIG_TEXT, ALL | CONFIG_TOKEN, "DIR", NULL, "the directory of log, store and registry; made when it is not there"},
-    {"namespaces", CONFIG_TEXT, ALL, "DIR", NULL, "namespaces (*.json) in place of those that ship"},
-    {"jwt-key", CONFIG_TEXT, ALL | CONFIG_TOKEN, "FILE", NULL, "an HS256 secret, a PEM public key, or a JWKS"},
-    {"jwt-issuer", CONFIG_TEXT, ALL, "TEXT", NULL, "what a token's `iss` must be"},
-    {"jwt-audience", CONFIG_TEXT, ALL, "TEXT", NULL, "what a token's `aud` must hold"},
-    {"dev", CONFIG_FLAG, ALL, NULL, NULL, "loopback only, a key of its own, and the demo at /"},
-    {"fsync", CONFIG_SWITCH, CONFIG_SERVE, "on|off", "on", "off: an ack survives kill -9 but not a power cut"},
-    {"partitions", CONFIG_COUNT, CONFIG_SERVE, "N", "1", "partitions of a new data directory, 1 to 256; fixed for its life"},
-    {"heartbeat", CONFIG_SECONDS, CONFIG_SERVE, "S", "25", "between pings; two without a byte end a connection"},
-    {"drain", CONFIG_SECONDS, CONFIG_SERVE, "S", "10", "on TERM, how long connections may take to close"},
-    {"tls-cert", CONFIG_TEXT, ALL, "FILE", NULL, "a PEM certificate chain: serve TLS"},
-    {"tls-key", CONFIG_TEXT, ALL, "FILE", NULL, "its PEM private key"},
-    {"log-level", CONFIG_TEXT, CONFIG_SERVE, "LEVEL", "info", "debug, info, warn or error"},
-    {"user", CONFIG_TEXT, CONFIG_TOKEN, "U", NULL, "the token's `sub`"},
-    {"ttl", CONFIG_SECONDS, CONFIG_TOKEN, "S", "3600", "how long the token is good for"},
-    {"grant", CONFIG_LIST, CONFIG_TOKEN, "'chat:*=rw'", NULL, "a grant beyond the namespaces' rules: r or rw; may be given several times"},
-    {"admin", CONFIG_FLAG, CONFIG_TOKEN, NULL, NULL, "an owner everywhere"},
+    {"listen", CONFIG_LIST, ALL, "ADDR", "127.0.0.1:8080", "host:port to serve devices on; may be given several times; port 0 takes any", 0, 0},
+    {"data", CONFIG_TEXT, ALL | CONFIG_TOKEN, "DIR", NULL, "the directory of log, store and registry; made when it is not there", 0, 0},
+    {"namespaces", CONFIG_TEXT, ALL, "DIR", NULL, "namespaces (*.json) in place of those that ship", 0, 0},
+    {"jwt-key", CONFIG_TEXT, ALL | CONFIG_TOKEN, "FILE", NULL, "an HS256 secret, a PEM public key, or a JWKS", 0, 0},
+    {"jwt-issuer", CONFIG_TEXT, ALL, "TEXT", NULL, "what a token's `iss` must be", 0, 0},
+    {"jwt-audience", CONFIG_TEXT, ALL, "TEXT", NULL, "what a token's `aud` must hold", 0, 0},
+    {"dev", CONFIG_FLAG, ALL, NULL, NULL, "loopback only, a key of its own, and the demo at /", 0, 0},
+    {"fsync", CONFIG_CHOICE, ALL, "on|off", "on", "off: an ack survives kill -9 but not a power cut", 0, 0},
+    {"partitions", CONFIG_COUNT, ALL, "N", "1", "partitions of a new data directory; fixed for its life", 1, 256},
+    {"heartbeat", CONFIG_SECONDS, ALL, "S", "25", "between pings; two without a byte end a connection", 1, 3600},
+    {"drain", CONFIG_SECONDS, ALL, "S", "10", "on TERM, how long connections may take to close", 0, 3600},
+    {"tls-cert", CONFIG_TEXT, ALL, "FILE", NULL, "a PEM certificate chain: serve TLS", 0, 0},
+    {"tls-key", CONFIG_TEXT, ALL, "FILE", NULL, "its PEM private key", 0, 0},
+    {"log-level", CONFIG_CHOICE, ALL, "debug|info|warn|error", "info", "the least that is logged", 0, 0},
+    {"user", CONFIG_TEXT, CONFIG_TOKEN, "U", NULL, "the token's `sub`", 0, 0},
+    {"ttl", CONFIG_SECONDS, CONFIG_TOKEN, "S", "3600", "how long the token is good for", 1, 3153600000},
+    {"grant", CONFIG_LIST, CONFIG_TOKEN, "'chat:*=rw'", NULL, "a grant beyond the namespaces' rules: r or rw; may be given several times", 0, 0},
+    {"admin", CONFIG_FLAG, CONFIG_TOKEN, NULL, NULL, "an owner everywhere", 0, 0},
 };
 enum { SETTINGS = sizeof settings / sizeof settings[0], NAME_BYTES = 64 };
 
@@ -97,14 +98,33 @@ static bool is_number(const char *text)
     return bytes > 0 && bytes <= 12 && text[bytes] == '\0';
 }
 
+static bool is_choice(const char *choices, const char *value)
+{
+    for (const char *at = choices; at != NULL; at = strchr(at, '|')) {
+        if (*at == '|') at++;
+        if (strncmp(at, value, strlen(value)) == 0 && (at[strlen(value)] == '|' || at[strlen(value)] == '\0')) return value[0] != '\0';
+    }
+    return false;
+}
+
 static int check_value(int at, const char *source, const char *value)
 {
     const struct config_setting *setting = &settings[at];
     const char *wrong = NULL;
-    if ((setting->type == CONFIG_COUNT || setting->type == CONFIG_SECONDS) && !is_number(value)) wrong = "must be a whole number";
-    if (setting->type == CONFIG_SWITCH && strcmp(value, "on") != 0 && strcmp(value, "off") != 0) wrong = "must be on or off";
+    char text[96];
+    if (setting->type == CONFIG_COUNT || setting->type == CONFIG_SECONDS) {
+        bool fits = is_number(value) && strtoull(value, NULL, 10) >= setting->least &&
+                    (setting->most == 0 || strtoull(value, NULL, 10) <= setting->most);
+        if (!fits) wrong = "a whole number";
+        if (!fits && setting->most > 0) {
+            snprintf(text, sizeof text, "%llu to %llu", (unsigned long long)setting->least, (unsigned long long)setting->most);
+            wrong = text;
+        }
+    }
+    if (setting->type == CONFIG_CHOICE && !is_choice(setting->value, value)) wrong = setting->value;
+    if (setting->type == CONFIG_FLAG && !is_choice("on|off", value)) wrong = "on|off";
     if (wrong == NULL) return EXIT_WELL;
-    fprintf(stderr, "tidegate: %s: %s, not '%.40s'\n", source, wrong, value);
+    fprintf(stderr, "tidegate: %.60s: must be %s, not '%.40s'\n", source, wrong, value);
     return EXIT_CONFIG;
 }
 
@@ -125,7 +145,7 @@ static int set(struct config *config, int at, const char *source, const char *va
 static int read_flags(struct config *config, unsigned command, int argc, char **argv, bool *ret_help)
 {
     for (int i = 0; i < argc; i++) {
-        char name[NAME_BYTES];
+        char name[NAME_BYTES], source[NAME_BYTES + 2];
         const char *equals = strchr(argv[i], '=');
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             *ret_help = true;
@@ -140,13 +160,14 @@ static int read_flags(struct config *config, unsigned command, int argc, char **
         int at = index_of(name);
         if (at < 0 || (settings[at].commands & command) == 0) return unknown_flag(name, command);
         const char *value = equals == NULL ? NULL : equals + 1;
-        if (settings[at].type == CONFIG_FLAG) value = "on";
+        if (settings[at].type == CONFIG_FLAG) value = value == NULL ? "on" : value;
         else if (value == NULL && i + 1 < argc) value = argv[++i];
         if (value == NULL) {
             fprintf(stderr, "tidegate: --%s: needs a value: --%s %s\n", name, name, settings[at].value);
             return EXIT_USAGE;
         }
-        int code = set(config, at, argv[i - (equals == NULL && settings[at].type != CONFIG_FLAG ? 1 : 0)], value);
+        snprintf(source, sizeof source, "--%s", name);
+        int code = set(config, at, source, value);
         if (code != EXIT_WELL) return code;
     }
     return EXIT_WELL;
@@ -162,11 +183,9 @@ static int read_environment(struct config *config, unsigned command)
         int code = EXIT_WELL;
         if (value == NULL || value[0] == '\0') continue;
         if (settings[i].type == CONFIG_FLAG) {
-            if (strcmp(value, "1") == 0 || strcmp(value, "on") == 0 || strcmp(value, "true") == 0) config->values[i] = "on";
-            else if (strcmp(value, "0") != 0 && strcmp(value, "off") != 0 && strcmp(value, "false") != 0) {
-                fprintf(stderr, "tidegate: %s: must be on or off, not '%.40s'\n", name, value);
-                return EXIT_CONFIG;
-            }
+            if (strcmp(value, "1") == 0 || strcmp(value, "true") == 0) value = "on";
+            if (strcmp(value, "0") == 0 || strcmp(value, "false") == 0) value = "off";
+            code = set(config, i, name, value);
         } else if (settings[i].type == CONFIG_LIST) {
             char *rest = NULL;
             config->copies[i] = strdup(value);
@@ -239,16 +258,29 @@ void config_print_help(FILE *out, unsigned command)
     fprintf(out, "Every option is also an environment variable: --jwt-key is TIDEGATE_JWT_KEY; a list's items are split at commas.\n");
 }
 
+/* A bar would end the table's cell. */
+static void print_choices(FILE *out, const char *choices)
+{
+    for (const char *at = choices; *at != '\0'; at++) {
+        if (*at == '|') fputs(", ", out);
+        else fputc(*at, out);
+    }
+}
+
 void config_print_markdown(FILE *out)
 {
-    static const char *const types[] = {"text", "flag", "count", "seconds", "on or off", "list"};
+    static const char *const types[] = {"text", "flag", "count", "seconds", "choice", "list"};
     fprintf(out, "# Settings\n\nMade by `tidegate docs settings`. A flag beats the environment, the environment beats the default.\n\n"
                  "| flag | environment | type | default | commands | what |\n| --- | --- | --- | --- | --- | --- |\n");
     for (int i = 0; i < SETTINGS; i++) {
-        char name[NAME_BYTES];
-        environment_name(settings[i].name, name);
-        fprintf(out, "| `--%s` | `%s` | %s | %s | %s%s%s | %s |\n", settings[i].name, name, types[settings[i].type],
-                settings[i].otherwise == NULL ? "" : settings[i].otherwise, settings[i].commands & CONFIG_SERVE ? "serve " : "",
-                settings[i].commands & CONFIG_TOKEN ? "token " : "", settings[i].commands & CONFIG_CHECK ? "check" : "", settings[i].help);
+        const struct config_setting *s = &settings[i];
+        char name[NAME_BYTES], range[48] = "";
+        environment_name(s->name, name);
+        if (s->most > 0) snprintf(range, sizeof range, ", %llu to %llu", (unsigned long long)s->least, (unsigned long long)s->most);
+        fprintf(out, "| `--%s` | `%s` | ", s->name, name);
+        if (s->type == CONFIG_CHOICE) print_choices(out, s->value);
+        else fprintf(out, "%s%s", types[s->type], range);
+        fprintf(out, " | %s |%s%s%s | %s |\n", s->otherwise == NULL ? "" : s->otherwise, s->commands & CONFIG_SERVE ? " serve" : "",
+                s->commands & CONFIG_TOKEN ? " token" : "", s->commands & CONFIG_CHECK ? " check" : "", s->help);
     }
 }

@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-enum config_type { CONFIG_TEXT, CONFIG_FLAG, CONFIG_COUNT, CONFIG_SECONDS, CONFIG_SWITCH /* on or off */, CONFIG_LIST };
+enum config_type { CONFIG_TEXT, CONFIG_FLAG, CONFIG_COUNT, CONFIG_SECONDS, CONFIG_CHOICE /* one of `value`'s, split at | */, CONFIG_LIST };
 enum { CONFIG_SERVE = 1, CONFIG_TOKEN = 2, CONFIG_CHECK = 4 };
 enum { CONFIG_LIST_MAX = 32 };
 
@@ -21,6 +21,7 @@ struct config_setting {
     const char *value;     /* what stands for it in help: "ADDR" */
     const char *otherwise; /* the default as text; NULL none */
     const char *help;
+    uint64_t least, most;  /* of a COUNT or SECONDS; most 0: no bound */
 };
 
 struct config;
@@ -33,7 +34,7 @@ enum { EXIT_WELL = 0, EXIT_USAGE = 64, EXIT_MISSING = 69, EXIT_BUG = 70, EXIT_CO
 int config_read(unsigned command, int argc, char **argv, struct config **ret_config, bool *ret_help);
 void config_free(struct config *config);
 const char *config_text(const struct config *config, const char *name); /* NULL: neither given nor by default */
-bool config_is_on(const struct config *config, const char *name);       /* FLAG, SWITCH */
+bool config_is_on(const struct config *config, const char *name);       /* FLAG, or the CHOICE `on` */
 uint64_t config_number(const struct config *config, const char *name);  /* COUNT, SECONDS */
 size_t config_list(const struct config *config, const char *name, const char *const **ret_items);
 void config_print_help(FILE *out, unsigned command);

@@ -23,14 +23,21 @@ static void add_head(struct buf *out, const char *name, enum metrics_kind kind, 
     buf_add_char(out, ' ');
 }
 
+static void add_number(struct buf *out, uint64_t value, unsigned divisor)
+{
+    char text[32];
+    if (divisor <= 1) snprintf(text, sizeof text, "%llu\n", (unsigned long long)value);
+    else snprintf(text, sizeof text, "%.6f\n", (double)value / (double)divisor);
+    buf_add_text(out, text);
+}
+
 void metrics_add(struct buf *out, const struct metrics_row *rows, size_t count, const void *numbers)
 {
     for (size_t i = 0; i < count; i++) {
         uint64_t value;
         memcpy(&value, (const char *)numbers + rows[i].offset, sizeof value);
         add_head(out, rows[i].name, rows[i].kind, rows[i].help);
-        buf_add_u64(out, value);
-        buf_add_char(out, '\n');
+        add_number(out, value, rows[i].divisor);
     }
 }
 

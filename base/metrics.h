@@ -14,6 +14,7 @@ struct metrics_row {
     enum metrics_kind kind;
     const char *help;
     size_t offset;      /* of a uint64_t in the struct */
+    unsigned divisor;   /* 1000: it holds thousandths of what the name says; 0 and 1: the number itself */
 };
 
 void metrics_add(struct buf *out, const struct metrics_row *rows, size_t count, const void *numbers);

@@ -7,6 +7,7 @@
 
 #include "cli/cli.h"
 #include "core/namespace.h"
+#include "gateway/edge.h"
 
 static void help(void)
 {
@@ -70,6 +71,15 @@ static int check_data(const char *dir)
     return EXIT_WELL;
 }
 
+static int check_tls(const char *cert, const char *key)
+{
+    char why[512];
+    if (cert == NULL) return EXIT_WELL;
+    if (edge_tls_check(cert, key, why, sizeof why) != ERR_OK) return cli_fail(EXIT_CONFIG, "%s", why);
+    puts("tls-cert, tls-key: belong together");
+    return EXIT_WELL;
+}
+
 int check_main(int argc, char **argv)
 {
     struct config *config = NULL;
@@ -83,7 +93,9 @@ int check_main(int argc, char **argv)
         config_free(config);
         return EXIT_WELL;
     }
-    code = check_namespaces(config_text(config, "namespaces"));
+    code = settings_check(config);
+    if (code == EXIT_WELL) code = check_namespaces(config_text(config, "namespaces"));
+    if (code == EXIT_WELL) code = check_tls(config_text(config, "tls-cert"), config_text(config, "tls-key"));
     if (code == EXIT_WELL && config_text(config, "jwt-key") != NULL && (code = keys_load(config, false, &keys)) == EXIT_WELL)
         printf("jwt-key: %s\n", jwt_keys_can_sign(keys) ? "an HS256 secret" : "public keys");
     if (code == EXIT_WELL) code = check_data(config_text(config, "data"));

@@ -25,11 +25,16 @@ struct namespaces_texts {
 int namespaces_load(const char *dir, struct namespaces_texts *ret_texts);
 void namespaces_fini(struct namespaces_texts *texts);
 
+/* What a setting's own row cannot say: those that go together. EXIT_WELL or a said failure. */
+int settings_check(const struct config *config);
+
 /* The keys of --jwt-key, or of --dev: DIR/dev-key, made with mode 0600 when `make` and it is not there. */
 int keys_load(const struct config *config, bool make, struct jwt_keys **ret_keys);
 
 extern const struct metrics_row metrics_hub_rows[];
 extern const size_t metrics_hub_rows_count;
+extern const struct metrics_row metrics_edge_rows[];
+extern const size_t metrics_edge_rows_count;
 extern const struct metrics_row metrics_worker_rows[];
 extern const size_t metrics_worker_rows_count;
 

@@ -17,6 +17,7 @@ static void print_metrics(void)
 {
     puts("# Metrics\n\nMade by `tidegate docs metrics`. `GET /metrics`, Prometheus text.\n\n| name | kind | what |\n| --- | --- | --- |");
     metrics_print_markdown(stdout, metrics_hub_rows, metrics_hub_rows_count);
+    metrics_print_markdown(stdout, metrics_edge_rows, metrics_edge_rows_count);
     metrics_print_markdown(stdout, metrics_worker_rows, metrics_worker_rows_count);
 }
 

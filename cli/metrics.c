@@ -1,9 +1,10 @@
 /* The rows of /metrics, over the counters of hub and worker. */
 #include "cli/cli.h"
+#include "gateway/edge.h"
 #include "gateway/hub.h"
 #include "workers/worker.h"
 
-#define HUB(name, kind, field, help) {"tidegate_" name, kind, help, offsetof(struct hub_counters, field)}
+#define HUB(name, kind, field, help) {"tidegate_" name, kind, help, offsetof(struct hub_counters, field), 1}
 const struct metrics_row metrics_hub_rows[] = {
     HUB("connections", METRICS_GAUGE, connections, "Open WebSocket connections."),
     HUB("sessions", METRICS_GAUGE, sessions, "Connections that said hello."),
@@ -34,14 +35,21 @@ const struct metrics_row metrics_hub_rows[] = {
 };
 const size_t metrics_hub_rows_count = sizeof metrics_hub_rows / sizeof metrics_hub_rows[0];
 
-#define WORKER(name, kind, field, help) {"tidegate_worker_" name, kind, help, offsetof(struct worker_counters, field)}
+const struct metrics_row metrics_edge_rows[] = {
+    {"tidegate_connections_refused_total", METRICS_COUNTER, "Connections answered 503 because descriptors run short.", offsetof(struct edge_counters, refused), 1},
+    {"tidegate_upgrades_refused_total", METRICS_COUNTER, "WebSocket upgrades refused.", offsetof(struct edge_counters, upgrades_refused), 1},
+    {"tidegate_http_requests_total", METRICS_COUNTER, "HTTP requests, upgrades not counted.", offsetof(struct edge_counters, requests), 1},
+};
+const size_t metrics_edge_rows_count = sizeof metrics_edge_rows / sizeof metrics_edge_rows[0];
+
+#define WORKER(name, kind, field, help) {"tidegate_worker_" name, kind, help, offsetof(struct worker_counters, field), 1}
 const struct metrics_row metrics_worker_rows[] = {
     WORKER("records_total", METRICS_COUNTER, records, "Records of the log stepped through."),
     WORKER("updates_total", METRICS_COUNTER, updates, "Pushes that changed documents."),
     WORKER("answers_total", METRICS_COUNTER, answers, "Outcomes and errors sent to gateways."),
     WORKER("dead_letters_total", METRICS_COUNTER, dead_letters, "Records that no version could decode, set aside."),
     WORKER("journal_batches_total", METRICS_COUNTER, journal_batches, "Batches committed to the store."),
-    WORKER("journal_milliseconds_total", METRICS_COUNTER, journal_ms_sum, "Time spent committing them."),
+    {"tidegate_worker_journal_seconds_total", METRICS_COUNTER, "Time spent committing them.", offsetof(struct worker_counters, journal_ms_sum), 1000},
     WORKER("pages_total", METRICS_COUNTER, pages, "Pages made."),
     WORKER("pages_failed_total", METRICS_COUNTER, pages_failed, "Pages that could not be made."),
     WORKER("overlay_bytes", METRICS_GAUGE, overlay_bytes, "State in memory that the store does not have yet."),

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/cli.h"
+#include "core/name.h"
 #include "gateway/edge.h"
 #include "gateway/hub.h"
 #include "workers/worker.h"
@@ -116,6 +117,7 @@ static bool is_ready(const struct serve *s, const char **ret_why)
 static void make_metrics(struct serve *s)
 {
     metrics_add(&s->page, metrics_hub_rows, metrics_hub_rows_count, hub_counters(s->hub));
+    metrics_add(&s->page, metrics_edge_rows, metrics_edge_rows_count, edge_counters(s->edge));
     metrics_add(&s->page, metrics_worker_rows, metrics_worker_rows_count, worker_counters(s->worker));
     metrics_add_process(&s->page);
 }
@@ -124,8 +126,14 @@ static bool dev_token(struct serve *s, struct span query, struct edge_page *page
 {
     struct buf payload, token;
     int64_t now_s = clock_wall_ms() / 1000;
-    if (query.bytes < 6 || memcmp(query.at, "user=", 5) != 0 || query.bytes > 133) return false;
-    struct span user = span_of(query.at + 5, query.bytes - 5);
+    struct span user = span_of(query.at, 0);
+    if (query.bytes > 5 && memcmp(query.at, "user=", 5) == 0) user = span_of(query.at + 5, query.bytes - 5);
+    if (!name_is_user(user)) {
+        page->status = 400;
+        page->type = "application/json";
+        page->body = SPAN_LITERAL("{\"code\":\"invalid\",\"message\":\"user: 1 to 128 bytes\"}");
+        return true;
+    }
     buf_init(&payload, 4096);
     buf_init(&token, 8192);
     buf_add_text(&payload, "{\"sub\":");
@@ -218,36 +226,6 @@ static int exit_code_of(enum err err)
     }
 }
 
-static bool is_loopback(const char *address)
-{
-    return strncmp(address, "127.", 4) == 0 || strncmp(address, "localhost:", 10) == 0 || strncmp(address, "[::1]:", 6) == 0;
-}
-
-static int check_settings(const struct config *config)
-{
-    const char *const *listen;
-    const char *level = config_text(config, "log-level");
-    size_t count = config_list(config, "listen", &listen);
-    uint64_t partitions = config_number(config, "partitions");
-    static const char *const levels[] = {"debug", "info", "warn", "error"};
-    int found = -1;
-    for (int i = 0; i < 4; i++)
-        if (strcmp(level, levels[i]) == 0) found = i;
-    if (found < 0) return cli_fail(EXIT_CONFIG, "--log-level: must be debug, info, warn or error");
-    log_threshold((enum log_level)found);
-    if (config_text(config, "data") == NULL) return cli_fail(EXIT_USAGE, "--data DIR is needed: where log and documents are kept");
-    if (!config_is_on(config, "dev") && config_text(config, "jwt-key") == NULL)
-        return cli_fail(EXIT_USAGE, "--jwt-key FILE is needed (or --dev, to try things out)");
-    for (size_t i = 0; config_is_on(config, "dev") && i < count; i++)
-        if (!is_loopback(listen[i])) return cli_fail(EXIT_CONFIG, "--listen %s: --dev serves loopback only", listen[i]);
-    if (count > 8) return cli_fail(EXIT_CONFIG, "--listen: more than 8 addresses");
-    if (partitions < 1 || partitions > 256) return cli_fail(EXIT_CONFIG, "--partitions: must be 1 to 256");
-    if (config_number(config, "heartbeat") < 1 || config_number(config, "heartbeat") > 3600) return cli_fail(EXIT_CONFIG, "--heartbeat: must be 1 to 3600");
-    if ((config_text(config, "tls-cert") == NULL) != (config_text(config, "tls-key") == NULL))
-        return cli_fail(EXIT_CONFIG, "--tls-cert and --tls-key go together");
-    return EXIT_WELL;
-}
-
 static int open_backends(struct serve *s)
 {
     char why[512] = "";
@@ -334,12 +312,19 @@ static void drain(struct serve *s, const char *reason)
 static void reload(struct serve *s)
 {
     struct jwt_keys *keys = NULL;
+    char why[512];
+    bool keys_kept = false;
     if (keys_load(s->config, false, &keys) == EXIT_WELL) { /* else the old ones stay, and stderr says why */
         jwt_keys_free(s->keys);
         s->keys = keys;
+    } else {
+        keys_kept = true;
     }
-    int code = put_namespaces(s);
-    log_line(LOG_INFO_LEVEL, "reloaded", "namespaces=%s", code == EXIT_WELL ? "put" : "kept");
+    bool tls_kept = edge_tls_reload(s->edge, why, sizeof why) != ERR_OK;
+    if (tls_kept) (void)cli_fail(EXIT_CONFIG, "%s", why);
+    bool namespaces_kept = put_namespaces(s) != EXIT_WELL;
+    log_line(keys_kept || tls_kept || namespaces_kept ? LOG_WARN_LEVEL : LOG_INFO_LEVEL, "reloaded", "keys=%s certificate=%s namespaces=%s",
+             keys_kept ? "kept" : "new", tls_kept ? "kept" : "new", namespaces_kept ? "kept" : "new");
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -381,13 +366,25 @@ static int run(struct serve *s)
     return s->exit_code;
 }
 
+static int begin(struct serve *s)
+{
+    static const char *const levels[] = {"debug", "info", "warn", "error"};
+    for (int i = 0; i < 4; i++)
+        if (strcmp(config_text(s->config, "log-level"), levels[i]) == 0) log_threshold((enum log_level)i);
+    if (config_text(s->config, "data") == NULL) return cli_fail(EXIT_USAGE, "--data DIR is needed: where log and documents are kept");
+    if (!config_is_on(s->config, "dev") && config_text(s->config, "jwt-key") == NULL)
+        return cli_fail(EXIT_USAGE, "--jwt-key FILE is needed (or --dev, to try things out)");
+    int code = settings_check(s->config);
+    return code == EXIT_WELL ? run(s) : code;
+}
+
 static void help(void)
 {
     puts("tidegate serve --listen ADDR --data DIR [--namespaces DIR] --jwt-key FILE | --dev\n\n"
          "  tidegate serve --dev --data ./data                        try it: a demo at http://127.0.0.1:8080/\n"
          "  tidegate serve --listen 0.0.0.0:8080 --data /var/lib/tidegate --jwt-key key.pem\n"
          "  tidegate serve ... --tls-cert chain.pem --tls-key key.pem wss:// without a proxy in front\n\n"
-         "TERM drains (`bye`, then close), a second TERM hurries; HUP rereads keys and namespaces.\n");
+         "TERM drains (`bye`, then close), a second TERM hurries; HUP rereads keys, certificates and namespaces.\n");
     config_print_help(stdout, CONFIG_SERVE);
 }
 
@@ -398,7 +395,7 @@ int serve_main(int argc, char **argv)
     if (s == NULL) return cli_fail(EXIT_BUG, "out of memory");
     int code = config_read(CONFIG_SERVE, argc, argv, &s->config, &wants_help);
     if (code == EXIT_WELL && wants_help) help();
-    else if (code == EXIT_WELL && (code = check_settings(s->config)) == EXIT_WELL) code = run(s);
+    else if (code == EXIT_WELL) code = begin(s);
     config_free(s->config);
     free(s);
     return code;

@@ -6,13 +6,13 @@
 
 #include "gateway/edge_parts.h"
 
-enum { RX_BUFFER_BYTES = 1024, HEADER_BYTES = 16384, HEADER_POOL = 512, HANDSHAKE_S = 10, THREAD_BUFFER_BYTES = 65536 };
+enum { RX_BUFFER_BYTES = 1024, HEADER_BYTES = 16384, HEADER_POOL = 1024, HANDSHAKE_S = 10, THREAD_BUFFER_BYTES = 65536 };
 
 struct edge *edge_of(struct lws *wsi) { return lws_context_user(lws_get_context(wsi)); }
 const struct hub_edge_ops *edge_ops(void) { return &edge_ws_ops; }
 const char *edge_address(const struct edge *edge, size_t listener) { return edge->listeners[listener].address; }
 size_t edge_connections(const struct edge *edge) { return edge->connections; }
-uint64_t edge_refused(const struct edge *edge) { return edge->refused; }
+const struct edge_counters *edge_counters(const struct edge *edge) { return &edge->counters; }
 
 static void end_turn(struct edge *edge)
 {
@@ -42,12 +42,15 @@ static void quiet(int level, const char *line)
 
 static struct lws_context *make_context(struct edge *edge)
 {
+    static const struct lws_protocol_vhost_options by_default = {.name = "default", .value = "1"};
+    static const struct lws_protocol_vhost_options any_protocol = {.options = &by_default, .name = "any", .value = ""};
     static const lws_retry_bo_t no_pings = {0}; /* lws walks a sorted list for each: the handler sweeps instead */
     void *loops[1] = {edge->options.loop};
     struct lws_context_creation_info info = {0};
-    edge->protocols[0] = (struct lws_protocols){.name = "http", .callback = edge_http_callback,
+    /* No client can ask for a sub-protocol of this name: a comma ends one. */
+    edge->protocols[0] = (struct lws_protocols){.name = "http,", .callback = edge_http_callback,
         .per_session_data_size = sizeof(struct edge_exchange), .rx_buffer_size = RX_BUFFER_BYTES, .tx_packet_size = THREAD_BUFFER_BYTES};
-    edge->protocols[1] = (struct lws_protocols){.name = edge->options.protocol, .callback = edge_ws_callback,
+    edge->protocols[1] = (struct lws_protocols){.name = edge->options.protocol == NULL ? "any" : edge->options.protocol, .callback = edge_ws_callback,
         .per_session_data_size = sizeof(struct edge_conn), .rx_buffer_size = RX_BUFFER_BYTES, .tx_packet_size = THREAD_BUFFER_BYTES};
     info.port = CONTEXT_PORT_NO_LISTEN_SERVER;
     info.foreign_loops = loops;
@@ -69,6 +72,7 @@ static struct lws_context *make_context(struct edge *edge)
     if (context == NULL) return NULL;
     info.ssl_cert_filepath = edge->options.tls_cert;
     info.ssl_private_key_filepath = edge->options.tls_key;
+    if (edge->options.protocol == NULL) info.pvo = &any_protocol;
     edge->vhost = lws_create_vhost(context, &info);
     return context;
 }
@@ -90,16 +94,17 @@ static void start_timers(struct edge *edge)
 
 enum err edge_open(const struct edge_options *options, struct edge **ret_edge, char *why, size_t why_bytes)
 {
+    if (options->tls_cert != NULL && edge_tls_check(options->tls_cert, options->tls_key, why, why_bytes) != ERR_OK) return ERR_CONFIG;
     struct edge *edge = calloc(1, sizeof *edge);
     if (edge == NULL) return ERR_MEMORY;
     assert(options->listen_count <= EDGE_LISTENERS_MAX);
     edge->options = *options;
+    edge->message_bytes_max = options->message_bytes_max > 0 ? options->message_bytes_max : LIMIT_FRAME_BYTES_MAX;
     edge->connections_max = edge_listen_limit(); /* raises the limit: lws sizes its tables by it */
     lws_set_log_level(LLL_ERR, quiet);
     edge->context = make_context(edge);
     if (edge->context == NULL || edge->vhost == NULL) {
-        snprintf(why, why_bytes, "%s", options->tls_cert != NULL ? "--tls-cert, --tls-key: cannot be used together, or not be read"
-                                                                 : "libwebsockets cannot start: is libwebsockets-evlib-uv installed?");
+        snprintf(why, why_bytes, "libwebsockets cannot start: is libwebsockets-evlib-uv installed?");
         if (edge->context != NULL) lws_context_destroy(edge->context);
         free(edge);
         return ERR_CONFIG;
@@ -108,8 +113,7 @@ enum err edge_open(const struct edge_options *options, struct edge **ret_edge, c
     for (size_t i = 0; i < options->listen_count; i++) {
         enum err err = edge_listen_open(edge, options->listen[i], why, why_bytes);
         if (err != ERR_OK) {
-            edge_close(edge, NULL, NULL);
-            *ret_edge = edge; /* to be freed when the loop has run out */
+            *ret_edge = edge;
             return err;
         }
     }

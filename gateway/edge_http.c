@@ -1,4 +1,9 @@
-/* HTTP: one exchange at a time a connection; bodies bounded; answers of any length. */
+/* HTTP: one exchange at a time a connection; bodies bounded; answers of any length.
+ *
+ * INVARIANTS
+ * 1. A body ends where its one Content-Length says, or the connection ends behind the answer: no byte of a body is ever
+ *    taken for a request (a proxy in front may have another opinion of where it ends).
+ * 2. A refused request's body is read and dropped first, up to DRAIN_BYTES_MAX, so that its sender gets to read why. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,7 +11,7 @@
 #include "core/buf.h"
 #include "gateway/edge_parts.h"
 
-enum { PATH_BYTES_MAX = 2048, HEADERS_BYTES = 1024 };
+enum { PATH_BYTES_MAX = 2048, HEADERS_BYTES = 1024, LENGTH_DIGITS_MAX = 15, DRAIN_BYTES_MAX = 16777216, ANSWER_S = 30 };
 
 size_t edge_http_token(struct lws *wsi, char *room, size_t room_bytes)
 {
@@ -34,7 +39,7 @@ size_t edge_http_token(struct lws *wsi, char *room, size_t room_bytes)
 static const char *allow_of(unsigned status) { return status == 405 ? "GET, POST" : NULL; }
 
 /* Status line and headers of an answer whose body follows. */
-static int write_headers(struct lws *wsi, unsigned status, const char *type, size_t bytes, unsigned retry_after_s, bool is_dev)
+static int write_headers(struct lws *wsi, unsigned status, const char *type, size_t bytes, unsigned retry_after_s, bool is_dev, bool is_last)
 {
     unsigned char room[LWS_PRE + HEADERS_BYTES], *start = room + LWS_PRE, *at = start, *end = room + sizeof room - 1;
     static const char csp[] = "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; style-src 'self'";
@@ -44,6 +49,7 @@ static int write_headers(struct lws *wsi, unsigned status, const char *type, siz
     if (lws_add_http_header_by_name(wsi, (const unsigned char *)"x-content-type-options:", (const unsigned char *)"nosniff", 7, &at, end)) return -1;
     if (is_dev && lws_add_http_header_by_name(wsi, (const unsigned char *)"content-security-policy:", (const unsigned char *)csp, sizeof csp - 1, &at, end)) return -1;
     if (allow_of(status) != NULL && lws_add_http_header_by_name(wsi, (const unsigned char *)"allow:", (const unsigned char *)allow_of(status), (int)strlen(allow_of(status)), &at, end)) return -1;
+    if (is_last && lws_add_http_header_by_name(wsi, (const unsigned char *)"connection:", (const unsigned char *)"close", 5, &at, end)) return -1;
     if (status == 401 && lws_add_http_header_by_name(wsi, (const unsigned char *)"www-authenticate:", (const unsigned char *)"Bearer", 6, &at, end)) return -1;
     if (retry_after_s > 0) {
         int count = snprintf(number, sizeof number, "%u", retry_after_s);
@@ -70,8 +76,9 @@ static struct blob *error_body(enum err code, const char *message)
 int edge_http_refuse(struct lws *wsi, unsigned status, enum err code, const char *message)
 {
     struct blob *body = error_body(code, message);
+    edge_of(wsi)->counters.upgrades_refused++;
     if (body == NULL) return -1;
-    if (write_headers(wsi, status, "application/json", body->bytes, 0, false) == 0)
+    if (write_headers(wsi, status, "application/json", body->bytes, 0, false, true) == 0)
         (void)lws_write(wsi, (unsigned char *)body->text, body->bytes, LWS_WRITE_HTTP_FINAL);
     blob_put(body);
     return 1;
@@ -92,8 +99,9 @@ static int answer(struct edge_exchange *x, unsigned status, const char *type, st
 {
     if (body == NULL) return -1;
     x->answer = body;
-    if (write_headers(x->wsi, status, type, body->bytes, retry_after_s, is_dev) != 0) return -1;
+    if (write_headers(x->wsi, status, type, body->bytes, retry_after_s, is_dev, x->last) != 0) return -1;
     x->headers_sent = true;
+    lws_set_timeout(x->wsi, PENDING_TIMEOUT_HTTP_CONTENT, ANSWER_S); /* who does not read it */
     lws_callback_on_writable(x->wsi);
     return 0;
 }
@@ -110,6 +118,8 @@ static void on_answered(void *ctx, const struct hub_http_answer *given)
     x->status = given->status;
     x->retry_after_s = given->retry_after_s;
     x->answer = given->body != NULL ? blob_take(given->body) : error_body(ERR_BUSY, NULL);
+    x->answered = true;
+    lws_set_timeout(x->wsi, PENDING_TIMEOUT_HTTP_CONTENT, ANSWER_S);
     lws_callback_on_writable(x->wsi);
 }
 
@@ -133,8 +143,8 @@ static int serve_call(struct edge_exchange *x)
 
 static int serve(struct edge_exchange *x)
 {
+    if (x->refusal.status != 0) return answer_error(x, x->refusal.status, x->refusal.code, x->refusal.message);
     bool call = x->edge->options.hub != NULL && strncmp(x->path, "/v1/", 4) == 0;
-    if (x->too_long) return answer_error(x, 413, ERR_TOO_LARGE, "the body is longer than 2 MiB");
     if (!call && x->post) return answer_error(x, 405, ERR_INVALID, "only GET is served here");
     return call ? serve_call(x) : serve_page(x);
 }
@@ -162,48 +172,68 @@ static char *copy_query(struct lws *wsi)
     return text;
 }
 
-/* Verifies what a call under /v1/ needs; false: answered. */
-static bool admit(struct edge_exchange *x, int *ret_result)
+static void refuse(struct edge_exchange *x, unsigned status, enum err code, const char *message, bool is_last)
 {
-    char token[LIMIT_TOKEN_BYTES_MAX + 1];
-    if (x->edge->options.hub == NULL || strncmp(x->path, "/v1/", 4) != 0) return true;
+    x->last = x->last || is_last;
+    if (x->refusal.status != 0) return; /* the first reason is the one that is told */
+    x->refusal.status = status;
+    x->refusal.code = code;
+    x->refusal.message = message;
+}
+
+/* Verifies what a call under /v1/ needs. */
+static void admit(struct edge_exchange *x)
+{
+    char token[EDGE_TOKEN_ROOM];
+    if (x->edge->options.hub == NULL || strncmp(x->path, "/v1/", 4) != 0) return;
     size_t bytes = edge_http_token(x->wsi, token, sizeof token);
-    if (bytes > 0 && x->edge->options.verify(x->edge->options.ctx, span_of(token, bytes), &x->credentials) == ERR_OK) return true;
-    *ret_result = answer_error(x, 401, ERR_UNAUTHENTICATED, NULL);
-    return false;
+    if (bytes == 0 || x->edge->options.verify(x->edge->options.ctx, span_of(token, bytes), &x->credentials) != ERR_OK)
+        refuse(x, 401, ERR_UNAUTHENTICATED, NULL, false);
+}
+
+/* How long is the body? Anything but one plain Content-Length is refused, and ends the connection. */
+static unsigned long long measure(struct edge_exchange *x)
+{
+    char length[LENGTH_DIGITS_MAX + 1] = "";
+    int given = lws_hdr_total_length(x->wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH);
+    if (lws_hdr_total_length(x->wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0) refuse(x, 411, ERR_INVALID, "send a Content-Length: no Transfer-Encoding is read", true);
+    else if (given <= 0 && x->post) refuse(x, 411, ERR_INVALID, "send a Content-Length", true);
+    if (given <= 0) return 0;
+    int bytes = lws_hdr_copy(x->wsi, length, sizeof length, WSI_TOKEN_HTTP_CONTENT_LENGTH);
+    if (bytes <= 0 || length[strspn(length, "0123456789")] != '\0') {
+        refuse(x, 400, ERR_INVALID, "Content-Length: must be one whole number", true);
+        return 0;
+    }
+    unsigned long long value = strtoull(length, NULL, 10);
+    if (value > LIMIT_FRAME_BYTES_MAX) refuse(x, 413, ERR_TOO_LARGE, "the body is longer than 2 MiB", value > DRAIN_BYTES_MAX);
+    return value;
 }
 
 static int begin(struct lws *wsi, struct edge_exchange *x)
 {
-    int result = 0;
     forget(x);
     x->edge = edge_of(wsi);
     x->wsi = wsi;
     x->active = true;
+    x->edge->counters.requests++;
     x->post = lws_hdr_total_length(wsi, WSI_TOKEN_POST_URI) > 0;
     bool get = lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI) > 0;
-    if (!x->post && !get) return answer_error(x, 405, ERR_INVALID, "only GET and POST are served");
+    unsigned long long length = measure(x);
+    if (!x->post && !get) refuse(x, 405, ERR_INVALID, "only GET and POST are served", true);
     x->path = copy_header(wsi, x->post ? WSI_TOKEN_POST_URI : WSI_TOKEN_GET_URI);
     x->query = copy_query(wsi);
-    if (x->path == NULL || x->query == NULL) return answer_error(x, 414, ERR_TOO_LARGE, "the address is too long");
-    if (strcmp(x->path, x->edge->options.path) == 0) return answer_error(x, 400, ERR_INVALID, "upgrade to websocket, sub-protocol tidegate.v1");
-    if (!admit(x, &result)) return result;
-    if (!x->post) return serve(x);
-    char length[24] = "";
-    if (lws_hdr_copy(wsi, length, sizeof length, WSI_TOKEN_HTTP_CONTENT_LENGTH) > 0 && strtoull(length, NULL, 10) > LIMIT_FRAME_BYTES_MAX) {
-        x->too_long = true;
-        return serve(x);
-    }
-    return length[0] == '0' && length[1] == '\0' ? serve(x) : 0; /* an empty body brings no BODY_COMPLETION */
+    if (x->path == NULL || x->query == NULL) refuse(x, 414, ERR_TOO_LARGE, "the address is too long", true);
+    else if (strlen(x->path) != (size_t)lws_hdr_total_length(wsi, x->post ? WSI_TOKEN_POST_URI : WSI_TOKEN_GET_URI) && (x->post || get))
+        refuse(x, 400, ERR_INVALID, "the address holds a zero byte", true);
+    else if (strcmp(x->path, x->edge->options.path) == 0) refuse(x, 400, ERR_INVALID, "upgrade to websocket, sub-protocol tidegate.v1", false);
+    else admit(x);
+    return length == 0 || x->last ? serve(x) : 0; /* else at BODY_COMPLETION, which an empty body does not bring */
 }
 
 static int take_body(struct edge_exchange *x, const char *in, size_t bytes)
 {
-    if (x->answer != NULL || x->too_long) return 0; /* refused already: the rest is read and dropped */
-    if (x->body_bytes + bytes > LIMIT_FRAME_BYTES_MAX) {
-        x->too_long = true;
-        return 0;
-    }
+    if (!x->active || x->refusal.status != 0 || !x->post) return 0; /* refused, or of no use: read and dropped */
+    if (x->body_bytes + bytes > LIMIT_FRAME_BYTES_MAX) return -1;   /* measure() saw to it that lws ends before */
     char *grown = realloc(x->body, x->body_bytes + bytes + 1);
     if (grown == NULL) return -1;
     x->body = grown;
@@ -214,10 +244,10 @@ static int take_body(struct edge_exchange *x, const char *in, size_t bytes)
 
 static int write_answer(struct lws *wsi, struct edge_exchange *x)
 {
-    if (!x->active || x->answer == NULL) return 0;
+    if (!x->active || x->answer == NULL) return x->answered ? -1 : 0; /* there was no memory for an answer */
     if (!x->headers_sent) {
         x->headers_sent = true;
-        if (write_headers(wsi, x->status, "application/json", x->answer->bytes, x->retry_after_s, false) != 0) return -1;
+        if (write_headers(wsi, x->status, "application/json", x->answer->bytes, x->retry_after_s, false, x->last) != 0) return -1;
         lws_callback_on_writable(wsi);
         return 0;
     }
@@ -225,7 +255,7 @@ static int write_answer(struct lws *wsi, struct edge_exchange *x)
     x->answer = NULL;
     int written = body->bytes == 0 ? 0 : lws_write(wsi, (unsigned char *)body->text, body->bytes, LWS_WRITE_HTTP_FINAL);
     blob_put(body);
-    if (written < 0) return -1;
+    if (written < 0 || x->last) return -1;
     forget(x);
     return lws_http_transaction_completed(wsi) ? -1 : 0;
 }
@@ -242,9 +272,7 @@ int edge_http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *
     case LWS_CALLBACK_CLOSED_HTTP:
         if (x != NULL) forget(x);
         return 0;
-    case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
-        /* Without a sub-protocol lws would bind the upgrade to protocols[0]; CONFIRM_UPGRADE refused that already. */
-        return 0;
+    case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION: return 1; /* a WebSocket bound here would be nobody's */
     case LWS_CALLBACK_WSI_DESTROY: {
         struct hub_credentials *unused = lws_get_opaque_user_data(wsi);
         if (unused != NULL) hub_credentials_fini(unused);

@@ -33,7 +33,7 @@ static void refuse(struct edge *edge, int fd)
     static const char busy[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
     ssize_t sent = send(fd, busy, sizeof busy - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
     (void)sent; /* a peer that is gone already is as refused as the rest */
-    edge->refused++;
+    edge->counters.refused++;
     close(fd);
 }
 
@@ -43,7 +43,7 @@ static void adopt(struct edge *edge, int fd)
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     /* From here on the descriptor is lws': it closes it also when it refuses. */
-    if (lws_adopt_socket_vhost(edge->vhost, fd) == NULL) edge->refused++;
+    if (lws_adopt_socket_vhost(edge->vhost, fd) == NULL) edge->counters.refused++;
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events)
@@ -64,7 +64,8 @@ static void on_readable(uv_poll_t *poll, int status, int events)
             if (errno == EAGAIN || errno == EWOULDBLOCK) return;
             continue;
         }
-        if (edge->connections >= edge->connections_max) refuse(edge, fd);
+        /* The kernel hands out the lowest number that is free: a high one means that many are open, half-open ones too. */
+        if ((size_t)fd >= edge->connections_max || edge->connections >= edge->connections_max) refuse(edge, fd);
         else adopt(edge, fd);
     }
 }
@@ -105,15 +106,17 @@ static void note_address(struct edge_listener *listener)
     snprintf(listener->address, sizeof listener->address, strchr(host, ':') != NULL ? "[%s]:%s" : "%s:%s", host, port);
 }
 
-static enum err bind_to(const struct addrinfo *info, int *ret_fd)
+static enum err bind_to(const struct addrinfo *info, bool share, int *ret_fd)
 {
     int on = 1;
     int fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) return ERR_IO;
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+    if (share) (void)setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
     if (bind(fd, info->ai_addr, info->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0) {
+        int reason = errno;
         close(fd);
+        errno = reason;
         return ERR_BUSY;
     }
     *ret_fd = fd;
@@ -130,10 +133,11 @@ enum err edge_listen_open(struct edge *edge, const char *address, char *why, siz
         snprintf(why, why_bytes, "--listen %s: must be host:port", address);
         return ERR_CONFIG;
     }
-    enum err err = bind_to(found, &listener->fd);
+    enum err err = bind_to(found, edge->options.share_address, &listener->fd);
+    int reason = errno;
     freeaddrinfo(found);
     if (err != ERR_OK) {
-        snprintf(why, why_bytes, "--listen %s: %s", address, strerror(errno));
+        snprintf(why, why_bytes, "--listen %s: %s", address, strerror(reason));
         return err;
     }
     listener->edge = edge;

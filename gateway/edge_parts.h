@@ -12,7 +12,8 @@ enum {
     EDGE_LISTENERS_MAX = 8,
     EDGE_ACCEPTS_A_TURN = 64,
     EDGE_TICK_MS = 250,
-    EDGE_ADDRESS_BYTES = 80
+    EDGE_ADDRESS_BYTES = 80,
+    EDGE_TOKEN_ROOM = LIMIT_TOKEN_BYTES_MAX + 32 /* with `Bearer ` or `access_token=` before it */
 };
 
 struct edge_listener {
@@ -43,13 +44,19 @@ struct edge_exchange {
     struct lws *wsi;
     bool active;             /* between a request's headers and the end of its answer */
     bool post;
-    bool too_long;
+    bool last;               /* the connection ends behind the answer */
+    struct {
+        unsigned status;     /* 0: not refused */
+        enum err code;
+        const char *message; /* static; NULL: the code's */
+    } refusal;
     char *path, *query, *body;
     size_t body_bytes;
     struct hub_credentials credentials;
     struct hub_http_job *job;
     struct blob *answer;     /* what is still to be written */
     bool headers_sent;
+    bool answered;           /* the hub did */
     unsigned status;
     unsigned retry_after_s;
 };
@@ -65,7 +72,8 @@ struct edge {
     uv_prepare_t prepare;
     uv_check_t check;
     size_t connections, connections_max;
-    uint64_t refused;
+    size_t message_bytes_max;
+    struct edge_counters counters;
     bool closing;
     unsigned handles_open;
     void *closed_ctx;

@@ -21,13 +21,13 @@ static bool has_protocol(struct lws *wsi, const char *protocol)
 
 int edge_ws_upgrade(struct edge *edge, struct lws *wsi)
 {
-    char path[64], upgrade[32], token[LIMIT_TOKEN_BYTES_MAX + 1];
+    char path[64], upgrade[32], token[EDGE_TOKEN_ROOM];
     struct hub_credentials *credentials;
     if (lws_hdr_copy(wsi, path, sizeof path, WSI_TOKEN_GET_URI) <= 0 || strcmp(path, edge->options.path) != 0)
         return edge_http_refuse(wsi, 404, ERR_UNKNOWN_SPACE, "no such call");
     if (lws_hdr_copy(wsi, upgrade, sizeof upgrade, WSI_TOKEN_UPGRADE) <= 0 || strcasecmp(upgrade, "websocket") != 0)
         return edge_http_refuse(wsi, 400, ERR_INVALID, "only an upgrade to websocket is served");
-    if (!has_protocol(wsi, edge->options.protocol)) return edge_http_refuse(wsi, 400, ERR_INVALID, "the sub-protocol must be tidegate.v1");
+    if (edge->options.protocol != NULL && !has_protocol(wsi, edge->options.protocol)) return edge_http_refuse(wsi, 400, ERR_INVALID, "the sub-protocol must be tidegate.v1");
     size_t bytes = edge_http_token(wsi, token, sizeof token);
     if (bytes == 0) return 0;
     credentials = calloc(1, sizeof *credentials);
@@ -72,7 +72,7 @@ static int receive(struct lws *wsi, struct edge_conn *conn, const char *in, size
     size_t rest = lws_remaining_packet_payload(wsi);
     bool last = lws_is_final_fragment(wsi) && rest == 0;
     if (conn->session == NULL || conn->closing) return 0;
-    if (conn->message_bytes + bytes + rest > LIMIT_FRAME_BYTES_MAX) return too_long(wsi, conn);
+    if (conn->message_bytes + bytes + rest > conn->edge->message_bytes_max) return too_long(wsi, conn);
     if (last && conn->message_bytes == 0) {
         hand_over(conn, span_of(in, bytes), lws_frame_is_binary(wsi) != 0);
         return 0;
@@ -97,11 +97,10 @@ static int receive(struct lws *wsi, struct edge_conn *conn, const char *in, size
 
 /* ---- out ---- */
 
-static bool send_message(void *at, struct blob *message)
+static bool write_message(struct edge_conn *conn, struct blob *message, enum lws_write_protocol kind)
 {
-    struct edge_conn *conn = at;
     if (conn->dead || conn->closing) return true;
-    int written = lws_write(conn->wsi, (unsigned char *)message->text, message->bytes, LWS_WRITE_TEXT);
+    int written = lws_write(conn->wsi, (unsigned char *)message->text, message->bytes, kind);
     if (written < 0) {
         conn->dead = true; /* lws must hear -1 from a callback of its own */
         lws_callback_on_writable(conn->wsi);
@@ -112,6 +111,9 @@ static bool send_message(void *at, struct blob *message)
     lws_callback_on_writable(conn->wsi);
     return false;
 }
+
+static bool send_message(void *conn, struct blob *message) { return write_message(conn, message, LWS_WRITE_TEXT); }
+bool edge_send_binary(void *conn, struct blob *message) { return write_message(conn, message, LWS_WRITE_BINARY); }
 
 /* The close frame is written here and now, behind what was sent: lws 4.1.6 drops the socket without one when a WRITEABLE
  * callback returns -1. The peer answers with its own, and lws ends the connection; or the timeout does. */
