@@ -167,7 +167,7 @@ build/setup-%: tools/setup
 	@tools/setup $*
 build/venv/ready: $(wildcard tests/*/requirements.txt) | build/setup-test
 	@echo "  venv  build/venv"
-	@/usr/bin/python3 -m venv build/venv
+	@test -x build/venv/bin/python || /usr/bin/python3 -m venv build/venv
 	@build/venv/bin/pip install --quiet --disable-pip-version-check $(patsubst %,-r %,$^)
 	@touch $@
 tests/browser/node_modules/.ready: tests/browser/package-lock.json | build/setup-browser
