@@ -79,7 +79,7 @@ class Phone {
       input.value = '';
       tick('said');
     });
-    let told = 0;
+    let told = -Infinity;
     $('.chat input', root).addEventListener('input', () => {
       if (performance.now() - told < 1500) return;
       told = performance.now();
@@ -142,8 +142,8 @@ class Phone {
     $('.status', root).textContent = device.offline ? 'offline: works on its own copy' : device.connected ? 'in step' : 'connecting…';
     const others = device.here(spaces.chat).filter((entry) => entry.user !== device.user).map((entry) => titleOf(entry.user));
     $('.other', root).textContent = device.connected ? (others.length ? `${others.join(', ')} here` : 'nobody else here') : '';
-    $('.pending', root).textContent = pending ? `${pending} ${pending === 1 ? 'change waits' : 'changes wait'} in the outbox` : 'Everything is on the server.';
-    $('.pending', root).classList.toggle('some', pending > 0);
+    $('.outbox', root).textContent = pending ? `${pending} ${pending === 1 ? 'change waits' : 'changes wait'} in the outbox` : 'Everything is on the server.';
+    $('.outbox', root).classList.toggle('some', pending > 0);
     this.renderChat();
     this.renderCart();
     const note = $('.note > textarea', root), doc = device.doc(spaces.notes, 'notes', 'shopping');
@@ -177,7 +177,7 @@ class Phone {
     return li;
   }
   renderCart() {
-    const list = $('.items', this.root), items = this.device.docs(spaces.cart, 'items');
+    const list = $('.items', this.root), items = this.device.docs(spaces.cart, 'items').sort((a, b) => (a.body.name ?? a.id).localeCompare(b.body.name ?? b.id));
     for (const item of items) {
       let li = list.querySelector(`[data-id="${item.id}"]`);
       if (!li) {
@@ -192,7 +192,7 @@ class Phone {
         less.onclick = () => this.press(item.id, -1);
         more.onclick = () => this.press(item.id, 1);
         li.append(name, less, quantity, more);
-        list.append(li);
+        list.insertBefore(li, [...list.children].find((other) => other.firstChild.textContent.localeCompare(name.textContent) > 0) ?? null);
       }
       $('output', li).textContent = item.body.qty ?? 0;
       li.classList.toggle('pending', !!item.pending);
