@@ -46,13 +46,15 @@ static enum err send_ask(struct link_gateway *link, const struct link_ask *ask)
 {
     struct hub_rig *rig = (struct hub_rig *)((char *)link - offsetof(struct hub_rig, link));
     size_t bytes = ask->space.bytes + ask->collection.bytes + ask->user.bytes + ask->device.bytes + ask->meta.bytes + 1;
-    if (rig->send_err != ERR_OK) return rig->send_err;
-    assert(rig->asks_count < RIG_ASKS && ask->waiters_count <= RIG_WAITERS);
+    if (rig->send_err != ERR_OK || rig->asks_count == RIG_ASKS_MAX) return ERR_BUSY;
+    assert(ask->waiters_count <= RIG_WAITERS);
     for (size_t i = 0; i < ask->waiters_count; i++) bytes += ask->waiters[i].user.bytes + ask->waiters[i].device.bytes;
-    struct rig_ask *kept = &rig->asks[rig->asks_count++];
-    *kept = (struct rig_ask){.ask = *ask, .room = malloc(bytes)};
+    struct rig_ask *kept = malloc(sizeof *kept);
+    assert(kept != NULL);
+    *kept = (struct rig_ask){.ask = *ask, .waiters = calloc(ask->waiters_count + 1, sizeof *kept->waiters), .room = malloc(bytes)};
     char *at = kept->room;
-    assert(at != NULL);
+    assert(at != NULL && kept->waiters != NULL);
+    rig->asks[rig->asks_count++] = kept;
     kept->ask.space = keep(&at, ask->space);
     kept->ask.collection = keep(&at, ask->collection);
     kept->ask.user = keep(&at, ask->user);
@@ -76,8 +78,8 @@ static const struct link_gateway_ops link_ops = {.send = send_ask};
 static enum err append(struct log_writer *writer, uint32_t partition, struct blob *record, uint64_t tag)
 {
     struct hub_rig *rig = (struct hub_rig *)((char *)writer - offsetof(struct hub_rig, writer));
-    if (rig->append_err != ERR_OK) return rig->append_err;
-    assert(rig->appends_count < RIG_APPENDS && partition < RIG_PARTITIONS);
+    if (rig->append_err != ERR_OK || rig->appends_count == RIG_APPENDS) return ERR_BUSY;
+    assert(partition < RIG_PARTITIONS);
     rig->appends[rig->appends_count++] = (struct rig_append){.record = blob_take(record), .tag = tag, .partition = partition};
     return ERR_OK;
 }
@@ -169,7 +171,7 @@ void hub_rig_init(struct hub_rig *rig)
     memset(rig, 0, sizeof *rig);
     rig->now_ms = 1000000;
     rig->expires_ms = INT64_MAX;
-    rig->asks = calloc(RIG_ASKS, sizeof *rig->asks);
+    rig->asks = calloc(RIG_ASKS_MAX, sizeof *rig->asks);
     assert(rig->asks != NULL);
     rig->writer = (struct log_writer){.ops = &writer_ops, .partitions = RIG_PARTITIONS, .name = "testlog"};
     rig->link.ops = &link_ops;
@@ -192,9 +194,11 @@ void hub_rig_fini(struct hub_rig *rig)
     }
     hub_close(rig->hub);
     for (size_t i = 0; i < rig->asks_count; i++) {
-        blob_put(rig->asks[i].ask.record);
-        blob_put(rig->asks[i].ask.frame);
-        free(rig->asks[i].room);
+        blob_put(rig->asks[i]->ask.record);
+        blob_put(rig->asks[i]->ask.frame);
+        free(rig->asks[i]->waiters);
+        free(rig->asks[i]->room);
+        free(rig->asks[i]);
     }
     free(rig->asks);
     for (size_t i = 0; i < rig->appends_count; i++) blob_put(rig->appends[i].record);
@@ -305,7 +309,7 @@ bool hub_rig_says(struct rig_conn *conn, const char *space, const char *expected
 const struct rig_ask *hub_rig_ask(struct hub_rig *rig, enum link_ask_kind kind)
 {
     for (size_t i = 0; i < rig->asks_count; i++) {
-        struct rig_ask *ask = &rig->asks[i];
+        struct rig_ask *ask = rig->asks[i];
         if (ask->taken || ask->ask.kind != kind) continue;
         ask->taken = true;
         return ask;

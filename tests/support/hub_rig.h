@@ -6,7 +6,7 @@
 #include "gateway/hub.h"
 #include "gateway/hub_http.h"
 
-enum { RIG_CONNS = 16, RIG_ASKS = 4096, RIG_WAITERS = 256, RIG_APPENDS = 1024, RIG_PARTITIONS = 1, HUB_RIG_CURSOR_BYTES = 128 };
+enum { RIG_CONNS = 16, RIG_ASKS_MAX = 16384, RIG_WAITERS = 256, RIG_APPENDS = 1024, RIG_PARTITIONS = 1, HUB_RIG_CURSOR_BYTES = 128 };
 
 struct rig_conn {
     struct hub_session *session; /* NULL: closed */
@@ -17,12 +17,12 @@ struct rig_conn {
     bool full;                   /* the socket takes one more message, then none until hub_rig_drain() */
     unsigned close_code;         /* asked for; 0: none */
     unsigned pings;
-    char line[1 << 17];          /* what hub_rig_next() gives */
+    char line[1 << 14];          /* what hub_rig_next() gives */
 };
 
 struct rig_ask {
     struct link_ask ask;         /* its spans point into `room` */
-    struct page_waiter waiters[RIG_WAITERS];
+    struct page_waiter *waiters;
     char *room;
     bool taken;
 };
@@ -40,8 +40,8 @@ struct hub_rig {
     struct registry registry;
     int64_t now_ms;
     struct rig_conn conns[RIG_CONNS];
-    size_t asks_count;
-    struct rig_ask *asks;
+    size_t asks_count;           /* RIG_ASKS_MAX, RIG_APPENDS: then the fakes are busy */
+    struct rig_ask **asks;
     enum err send_err;           /* of the link */
     size_t appends_count, acked_count;
     struct rig_append appends[RIG_APPENDS];
@@ -55,7 +55,7 @@ struct hub_rig {
     bool admin;
     unsigned answer_status;      /* of the last HTTP call */
     unsigned answers;
-    char answer[1 << 16];
+    char answer[1 << 14];
 };
 
 void hub_rig_init(struct hub_rig *rig);              /* a link up, rules of chat (with presence), cart, notes */

@@ -266,7 +266,7 @@ static void no_more_than_the_budget_is_asked_for_and_the_longest_waiting_first(v
     hub_rig_turn(rig);
     for (const struct rig_ask *ask; (ask = hub_rig_ask(rig, LINK_PULL)) != NULL; answered++) {
         unsigned outstanding = 0;
-        for (size_t i = 0; i < rig->asks_count; i++) outstanding += rig->asks[i].ask.kind == LINK_PULL;
+        for (size_t i = 0; i < rig->asks_count; i++) outstanding += rig->asks[i]->ask.kind == LINK_PULL;
         assert_true(outstanding - answered <= AT_ONCE);
         snprintf(name, sizeof name, "chat:s%u", (answered * 17) % SPACES);
         assert_true(span_is(ask->ask.space, name));
