@@ -56,7 +56,7 @@ install: tidegate ## binary, docs and namespaces under $(DESTDIR)$(PREFIX)
 
 # -- the three tiers ----------------------------------------------------------------------------------------------
 CHECK := unit tidy tidy-test docs-check
-SUITES := $(CHECK) unit-asan fuzz schemas $(if $(wildcard tests/blackbox/test_*.py),blackbox) \
+SUITES := $(CHECK) unit-asan unit-tsan vectors-check fuzz schemas $(if $(wildcard tests/blackbox/test_*.py),blackbox) \
   $(if $(wildcard tests/browser/package.json),browser) $(if $(wildcard tests/autobahn/run),autobahn)
 check: tidegate ## tier 1, under a minute, for every edit: build, unit tests, the house's rules, docs
 	+@MAKE='$(MAKE)' tests/run-suites $(CHECK)
@@ -84,8 +84,11 @@ fuzz-clang-run: $(FUZZ)
 tidy: tidegate build/setup-test ## the house's rules: layers, owners of headers, purity, names, lengths, banned calls
 	@tools/tidy
 tidy-test: build/setup-test ## the rules themselves, on planted trees
-	@/usr/bin/python3 tests/tidy/test_tidy.py
-schemas: build/venv/ready ## every frame's schema, and the examples beside it
+	@/usr/bin/python3 -m unittest discover -q -s tests/tidy 2>&1 | tee build/tidy-test.log; [ $${PIPESTATUS[0]} -eq 0 ] && \
+	  sed -n 's/^Ran \([0-9]*\) tests.*/\1 passed, 0 failed/p' build/tidy-test.log
+vectors-check: build/setup-test ## a second reading of the protocol, in Python, against the golden vectors
+	@set -o pipefail; /usr/bin/python3 tests/tools/check_vectors.py | sed 's/ vectors agree, / passed, /; s/ differ$$/ failed/'
+schemas: tidegate build/venv/ready ## every frame's schema, and the examples beside it
 	@build/venv/bin/python -m pytest -q tests/schemas
 blackbox: tidegate build/venv/ready ## the protocol, against the running server
 	@build/venv/bin/python -m pytest -q tests/blackbox
@@ -98,6 +101,8 @@ bench-quick: tidegate $(OUT)/bench/load ## idle connections, a room beside a bar
 
 # -- pages made from the tables -----------------------------------------------------------------------------------
 PAGES := settings errors metrics
+vectors: $(OUT)/tools/make_vectors ## make schemas/vectors/*.jsonl again
+	@$< schemas/vectors
 docs: tidegate ## make docs/settings.md, errors.md and metrics.md again
 	@for page in $(PAGES); do ./tidegate docs $$page > docs/$$page.md || exit; done
 docs-check: tidegate ## are they as the tables say?
@@ -112,7 +117,7 @@ help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 .PHONY: all run install check test soak unit unit-asan unit-tsan unit-build fuzz fuzz-run fuzz-clang fuzz-clang-run tidy tidy-test \
-  schemas blackbox browser autobahn bench-quick docs docs-check clean help tidegate tools
+  vectors vectors-check schemas blackbox browser autobahn bench-quick docs docs-check clean help tidegate tools
 
 # -- rules --------------------------------------------------------------------------------------------------------
 tidegate: $(OUT)/tidegate
