@@ -154,9 +154,12 @@ static size_t decode_next(struct decoder *in, char *ret_bytes)
     }
     uint32_t point = unit_of(in->at);
     in->at += 4;
-    if (point >= 0xd800 && point < 0xdc00) {
-        point = 0x10000 + ((point - 0xd800) << 10) + (unit_of(in->at + 2) - 0xdc00);
-        in->at += 6;
+    if (point >= 0xd800 && point < 0xdc00 && in->end - in->at >= 6 && in->at[0] == '\\' && in->at[1] == 'u') {
+        uint32_t low = unit_of(in->at + 2);
+        if (low >= 0xdc00 && low < 0xe000) {
+            point = 0x10000 + ((point - 0xd800) << 10) + (low - 0xdc00);
+            in->at += 6;
+        }
     }
     return encode_utf8(point, ret_bytes);
 }

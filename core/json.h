@@ -1,7 +1,8 @@
 /* A strict reader of JSON text that hands out spans of the very bytes, and never a converted value unasked.
  *
- * Strict: RFC 8259, valid UTF-8 only, no lone surrogates in escapes, no leading zeros, no garbage behind the value,
- * nesting bounded by LIMIT_NESTING_MAX. No allocation, no recursion deeper than that bound.
+ * Strict: RFC 8259, valid UTF-8 only, no leading zeros, no garbage behind the value, nesting bounded by
+ * LIMIT_NESTING_MAX. Half a surrogate pair in an escape is let through, and decodes to three bytes that are no UTF-8:
+ * names refuse it, bodies carry it. No allocation, no recursion.
  *
  * USE  json_check() once over a whole frame or record; then walk it with the iterators, which trust a checked text. */
 #ifndef TIDEGATE_CORE_JSON_H

@@ -72,16 +72,37 @@ static struct blob *error_body(enum err code, const char *message)
     return blob;
 }
 
-/* Answers an upgrade that is refused: all at once, then the connection ends. */
+static const char *status_text(unsigned status)
+{
+    switch (status) {
+    case 400: return "400 Bad Request";
+    case 401: return "401 Unauthorized\r\nwww-authenticate: Bearer";
+    case 404: return "404 Not Found";
+    default: return "503 Service Unavailable";
+    }
+}
+
+/* Answers an upgrade that is refused: all at once, then the connection ends. The head is written here: lws has not read
+ * the request's version yet, and would answer as HTTP/1.0. */
 int edge_http_refuse(struct lws *wsi, unsigned status, enum err code, const char *message)
 {
-    struct blob *body = error_body(code, message);
+    struct blob *body = error_body(code, message), *answer = NULL;
+    struct buf text;
     edge_of(wsi)->counters.upgrades_refused++;
     if (body == NULL) return -1;
-    if (write_headers(wsi, status, "application/json", body->bytes, 0, false, true) == 0)
-        (void)lws_write(wsi, (unsigned char *)body->text, body->bytes, LWS_WRITE_HTTP_FINAL);
+    buf_init(&text, 8192);
+    buf_add_text(&text, "HTTP/1.1 ");
+    buf_add_text(&text, status_text(status));
+    buf_add_text(&text, "\r\ncontent-type: application/json\r\ncache-control: no-store\r\nconnection: close\r\ncontent-length: ");
+    buf_add_u64(&text, body->bytes);
+    buf_add_text(&text, "\r\n\r\n");
+    buf_add_span(&text, blob_span(body));
+    if (buf_ok(&text)) answer = blob_make(buf_span(&text));
+    int written = answer == NULL ? -1 : lws_write(wsi, (unsigned char *)answer->text, answer->bytes, LWS_WRITE_HTTP_HEADERS);
+    blob_put(answer);
     blob_put(body);
-    return 1;
+    buf_fini(&text);
+    return written < 0 ? -1 : 1;
 }
 
 static void forget(struct edge_exchange *x)
