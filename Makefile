@@ -36,10 +36,11 @@ LIBS = $(PACKAGE_LIBS) -lpthread
 SOURCES := $(wildcard core/*.c base/*.c backends/*.c backends/embedded/*.c gateway/*.c workers/*.c cli/*.c)
 LIB := $(OUT)/libtidegate_server.a
 LIB_OBJECTS := $(patsubst %.c,$(OUT)/%.o,$(filter-out cli/main.c,$(SOURCES))) $(OUT)/gen/demo.o $(OUT)/gen/namespaces.o
+SUPPORT := $(OUT)/libsupport.a
 SUPPORT_OBJECTS := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/support/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(OUT)/tests/%,$(wildcard tests/unit/test_*.c))
 # Those with threads.
-UNIT_TSAN := $(filter %log %link %registry %store %snapshot %worker,$(UNIT))
+UNIT_TSAN := $(filter %log %log_refusals %link %registry %store %snapshot %worker,$(UNIT))
 TOOLS := $(patsubst tests/tools/%.c,$(OUT)/tools/%,$(wildcard tests/tools/*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,$(OUT)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 NAMES := $(patsubst %.c,%,$(SOURCES) $(wildcard tests/support/*.c tests/unit/*.c tests/fuzz/*.c tests/tools/*.c))
@@ -127,6 +128,8 @@ $(OUT)/tidegate: $(OUT)/cli/main.o $(LIB)
 	@$(CC) $(FLAGS) -o $@ $^ $(LIBS)
 $(LIB): $(LIB_OBJECTS)
 	@rm -f $@ && ar rcs $@ $^
+$(SUPPORT): $(SUPPORT_OBJECTS)
+	@rm -f $@ && ar rcs $@ $^
 $(OUT)/%.o: %.c | build/setup-build
 	@mkdir -p $(@D)
 	@echo "  cc    $<"
@@ -148,13 +151,14 @@ $(OUT)/gen/%.o: build/gen/%.c
 
 unit-build: $(UNIT) $(TOOLS)
 tools: $(TOOLS)
+$(SUPPORT_OBJECTS): | build/setup-test
 $(OUT)/tests/unit/%.o: tests/unit/%.c | build/setup-test
 	@mkdir -p $(@D)
 	@echo "  cc    $<"
 	@$(COMPILE) -c $< -o $@
-$(OUT)/tests/%: $(OUT)/tests/unit/%.o $(SUPPORT_OBJECTS) $(LIB)
+$(OUT)/tests/%: $(OUT)/tests/unit/%.o $(SUPPORT) $(LIB)
 	@$(CC) $(FLAGS) -o $@ $^ $(LIBS) -lcmocka
-$(OUT)/tools/%: $(OUT)/tests/tools/%.o $(SUPPORT_OBJECTS) $(LIB)
+$(OUT)/tools/%: $(OUT)/tests/tools/%.o $(SUPPORT) $(LIB)
 	@mkdir -p $(@D)
 	@$(CC) $(FLAGS) -o $@ $^ $(LIBS)
 $(OUT)/bench/%: $(OUT)/bench/%.o $(LIB)
@@ -163,7 +167,7 @@ FUZZ_MAIN = $(OUT)/tests/fuzz/driver.o
 $(OUT)/tests/fuzz/driver.o: tests/fuzz/driver.c | build/setup-build
 	@mkdir -p $(@D)
 	@$(COMPILE) -c $< -o $@
-$(OUT)/fuzz/%: $(OUT)/tests/fuzz/%.o $(filter %.o,$(FUZZ_MAIN)) $(SUPPORT_OBJECTS) $(LIB)
+$(OUT)/fuzz/%: $(OUT)/tests/fuzz/%.o $(filter %.o,$(FUZZ_MAIN)) $(SUPPORT) $(LIB)
 	@mkdir -p $(@D)
 	@$(CC) $(FLAGS) $(filter -%,$(FUZZ_MAIN)) -o $@ $^ $(LIBS)
 
