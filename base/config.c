@@ -100,9 +100,11 @@ static bool is_number(const char *text)
 
 static bool is_choice(const char *choices, const char *value)
 {
+    size_t bytes = strlen(value);
+    if (bytes == 0 || strchr(value, '|') != NULL) return false;
     for (const char *at = choices; at != NULL; at = strchr(at, '|')) {
         if (*at == '|') at++;
-        if (strncmp(at, value, strlen(value)) == 0 && (at[strlen(value)] == '|' || at[strlen(value)] == '\0')) return value[0] != '\0';
+        if (strncmp(at, value, bytes) == 0 && (at[bytes] == '|' || at[bytes] == '\0')) return true;
     }
     return false;
 }

@@ -1,5 +1,6 @@
 #include "base/jwt.h"
 
+#include <openssl/err.h>
 #include <openssl/hmac.h>
 #include <openssl/pem.h>
 #include <stdio.h>
@@ -9,7 +10,7 @@
 #include "base/jwt_keys.h"
 #include "core/name.h"
 
-enum { SECRET_BYTES_MIN = 16, SIGNATURE_BYTES_MAX = 1024, HEADER_BYTES_MAX = 1024 };
+enum { SIGNATURE_BYTES_MAX = 1024, HEADER_BYTES_MAX = 1024 };
 
 /* ---- loading ---- */
 
@@ -30,6 +31,7 @@ static enum err parse_pem(struct jwt_keys *keys, struct span text, char *why, si
     BIO *bio = BIO_new_mem_buf(text.at, (int)text.bytes);
     EVP_PKEY *key = bio == NULL ? NULL : PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL);
     BIO_free(bio);
+    ERR_clear_error();
     if (key == NULL) {
         snprintf(why, why_bytes, "a PEM file that holds no public key (a private key or certificate is not taken)");
         return ERR_CONFIG;
@@ -53,12 +55,26 @@ static enum err parse_set(struct jwt_keys *keys, struct json_value set, char *wh
     return ERR_CONFIG;
 }
 
+/* NULL, or what it is instead of a secret. */
+static const char *other_than_secret(struct span text, bool is_object)
+{
+    static const char *const begins[] = {"ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-"};
+    const unsigned char *at = (const unsigned char *)text.at;
+    EVP_PKEY *key = text.bytes == 0 ? NULL : d2i_PUBKEY(NULL, &at, (long)text.bytes);
+    ERR_clear_error();
+    EVP_PKEY_free(key);
+    if (key != NULL) return "a public key in DER: convert it to PEM";
+    if (is_object) return "a JSON object that is no JWKS: {\"keys\":[..]}";
+    for (size_t i = 0; i < sizeof begins / sizeof begins[0]; i++)
+        if (text.bytes > strlen(begins[i]) && memcmp(text.at, begins[i], strlen(begins[i])) == 0) return "a public key in OpenSSH's format: convert it to PEM";
+    return NULL;
+}
+
 static enum err parse_secret(struct jwt_keys *keys, struct span text, char *why, size_t why_bytes)
 {
     if (text.bytes > 0 && text.at[text.bytes - 1] == '\n') text.bytes--;
-    if (text.bytes > 0 && text.at[text.bytes - 1] == '\r') text.bytes--;
-    if (text.bytes < SECRET_BYTES_MIN) {
-        snprintf(why, why_bytes, "an HS256 secret of fewer than %d bytes", SECRET_BYTES_MIN);
+    if (text.bytes < JWT_SECRET_BYTES_MIN) {
+        snprintf(why, why_bytes, "an HS256 secret of fewer than %d bytes", JWT_SECRET_BYTES_MIN);
         return ERR_CONFIG;
     }
     struct jwt_key *key = &keys->keys[0];
@@ -74,13 +90,16 @@ static enum err parse_secret(struct jwt_keys *keys, struct span text, char *why,
 enum err jwt_keys_parse(struct span text, struct jwt_keys **ret_keys, char *why, size_t why_bytes)
 {
     struct json_value set;
+    bool is_object = json_check(text, &set, NULL) && set.type == JSON_OBJECT;
+    const char *other = NULL;
     struct jwt_keys *keys = calloc(1, sizeof *keys);
     enum err err;
     if (keys == NULL) return ERR_MEMORY;
     if (memmem(text.at, text.bytes, "-----BEGIN", 10) != NULL) err = parse_pem(keys, text, why, why_bytes);
-    else if (json_check(text, &set, NULL) && set.type == JSON_OBJECT && json_find(set, "keys").type == JSON_ARRAY)
-        err = parse_set(keys, set, why, why_bytes);
-    else err = parse_secret(keys, text, why, why_bytes);
+    else if (is_object && json_find(set, "keys").type == JSON_ARRAY) err = parse_set(keys, set, why, why_bytes);
+    else if ((other = other_than_secret(text, is_object)) == NULL) err = parse_secret(keys, text, why, why_bytes);
+    else err = ERR_CONFIG;
+    if (other != NULL) snprintf(why, why_bytes, "%s", other);
     if (err != ERR_OK) {
         jwt_keys_free(keys);
         return err;
@@ -116,8 +135,9 @@ static bool time_of(struct json_value claims, const char *name, int64_t *ret_ms)
     int64_t seconds;
     char whole[32];
     if (value.type != JSON_NUMBER) return false;
-    /* NumericDate may have a fraction: the whole seconds count. */
+    /* NumericDate may have a fraction: the whole seconds count. An exponent may not be cut off with it. */
     size_t bytes = 0;
+    if (memchr(value.raw.at, 'e', value.raw.bytes) != NULL || memchr(value.raw.at, 'E', value.raw.bytes) != NULL) return false;
     while (bytes < value.raw.bytes && value.raw.at[bytes] != '.') bytes++;
     if (bytes >= sizeof whole) return false;
     struct json_value number = {.type = JSON_NUMBER, .raw = span_of(value.raw.at, bytes)};
@@ -180,6 +200,7 @@ static const char *check_signature(const struct jwt_keys *keys, struct span head
     if (!json_check(span_of((const char *)header_room, header_bytes), &header, NULL) || header.type != JSON_OBJECT) return "malformed header";
     if (json_has_repeated_key(header)) return "malformed header";
     struct json_value algorithm = json_find(header, "alg"), kid = json_find(header, "kid");
+    if (kid.type != JSON_NONE && kid.type != JSON_STRING) return "malformed header";
     if (algorithm.type != JSON_STRING || json_find(header, "crit").type != JSON_NONE) return "malformed header";
     for (size_t i = 0; i < keys->count; i++) {
         const struct jwt_key *key = &keys->keys[i];

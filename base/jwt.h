@@ -19,11 +19,13 @@
 #include "core/limits.h"
 #include "core/span.h"
 
-enum { JWT_LEEWAY_MS = 30000, JWT_KEYS_MAX = 32, JWT_KEY_FILE_BYTES_MAX = 65536 };
+enum { JWT_LEEWAY_MS = 30000, JWT_KEYS_MAX = 32, JWT_KEY_FILE_BYTES_MAX = 65536, JWT_SECRET_BYTES_MIN = 16 };
 
 struct jwt_keys;
 
-/* A key file: an HS256 secret (its bytes, less a final newline), a PEM public key, or a JWKS. `why` says what to mend. */
+/* A key file: an HS256 secret (its bytes, less a final newline), a PEM public key, or a JWKS. What looks like a public key
+ * in another dress (DER, OpenSSH, a lone JWK) is refused: taken for a secret, everyone would know it. `why` says what to
+ * mend. */
 enum err jwt_keys_load(const char *path, struct jwt_keys **ret_keys, char *why, size_t why_bytes);
 enum err jwt_keys_parse(struct span text, struct jwt_keys **ret_keys, char *why, size_t why_bytes);
 void jwt_keys_free(struct jwt_keys *keys);

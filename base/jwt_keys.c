@@ -2,6 +2,7 @@
 
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
+#include <openssl/err.h>
 #include <openssl/hmac.h>
 #include <openssl/param_build.h>
 #include <openssl/pem.h>
@@ -10,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RSA_BITS_MIN = 2048, NUMBER_BYTES_MAX = 1024 };
+enum { RSA_BITS_MIN = 2048, RSA_BITS_MAX = 8192, NUMBER_BYTES_MAX = 1024 };
 
 size_t jwt_keys_decode64(struct span text, unsigned char *room, size_t room_bytes)
 {
@@ -71,6 +72,7 @@ enum err jwt_keys_add_public(struct jwt_keys *keys, EVP_PKEY *pkey, const char *
     switch (EVP_PKEY_get_base_id(pkey)) {
     case EVP_PKEY_RSA:
         key->family = JWT_RSA;
+        if (EVP_PKEY_get_bits(pkey) > RSA_BITS_MAX) return refuse(why, why_bytes, "an RSA key of more than 8192 bits");
         if (EVP_PKEY_get_bits(pkey) < RSA_BITS_MIN) return refuse(why, why_bytes, "an RSA key of fewer than 2048 bits");
         break;
     case EVP_PKEY_EC:
@@ -152,8 +154,9 @@ static enum err add_secret(struct jwt_keys *keys, struct json_value jwk, const c
 {
     unsigned char room[NUMBER_BYTES_MAX];
     size_t bytes = member64(jwk, "k", room, sizeof room);
+    if (bytes == SIZE_MAX || bytes < JWT_SECRET_BYTES_MIN) return refuse(why, why_bytes, "a JWK whose `k` is malformed, or of fewer than 16 bytes");
     struct jwt_key *key = next_key(keys, id, algorithm[0] == '\0' ? "HS256" : algorithm);
-    if (key == NULL || bytes == SIZE_MAX) return refuse(why, why_bytes, "a JWK whose `k` is malformed, or one too many");
+    if (key == NULL) return refuse(why, why_bytes, "more than 32 keys");
     key->family = JWT_HMAC;
     key->secret = malloc(bytes);
     if (key->secret == NULL) return ERR_MEMORY;
@@ -163,26 +166,46 @@ static enum err add_secret(struct jwt_keys *keys, struct json_value jwk, const c
     return ERR_OK;
 }
 
-static void copy_text(struct json_value value, char *room, size_t room_bytes)
+/* "" where there is none; false: no text, or longer than any that means something (cut short it would mean another). */
+static bool copy_text(struct json_value value, char *room, size_t room_bytes)
 {
-    size_t bytes = json_decode(json_inside(value), room, room_bytes - 1);
-    room[bytes == SIZE_MAX ? 0 : bytes] = '\0';
+    room[0] = '\0';
+    if (value.type == JSON_NONE) return true;
+    size_t bytes = value.type == JSON_STRING ? json_decode(json_inside(value), room, room_bytes - 1) : SIZE_MAX;
+    if (bytes == SIZE_MAX) return false;
+    room[bytes] = '\0';
+    return strlen(room) == bytes;
+}
+
+/* Keys that are not for signatures, or of a kind that we know nothing of, are passed over (RFC 7517, section 5). */
+static bool is_of_use(struct json_value jwk, const char *algorithm)
+{
+    static const struct { const char *kty, *algorithms; } kinds[] = {
+        {"oct", "HS256 HS384 HS512"}, {"RSA", "RS256 RS384 RS512 PS256 PS384 PS512"}, {"EC", "ES256 ES384 ES512"}, {"OKP", "EdDSA"}};
+    struct json_value use = json_find(jwk, "use"), curve = json_find(jwk, "crv");
+    if (use.type != JSON_NONE && !json_string_is(use, "sig")) return false;
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        if (!json_string_is(json_find(jwk, "kty"), kinds[i].kty)) continue;
+        if (strcmp(kinds[i].kty, "OKP") == 0 && !json_string_is(curve, "Ed25519")) return false;
+        if (strcmp(kinds[i].kty, "EC") == 0 && !json_string_is(curve, "P-256") && !json_string_is(curve, "P-384") && !json_string_is(curve, "P-521")) return false;
+        return algorithm[0] == '\0' || (strlen(algorithm) >= 5 && strstr(kinds[i].algorithms, algorithm) != NULL);
+    }
+    return false;
 }
 
 enum err jwt_keys_add_jwk(struct jwt_keys *keys, struct json_value jwk, bool *ret_used, char *why, size_t why_bytes)
 {
     char id[128], algorithm[12];
-    struct json_value type = json_find(jwk, "kty"), use = json_find(jwk, "use");
+    struct json_value type = json_find(jwk, "kty");
     EVP_PKEY *key = NULL;
-    copy_text(json_find(jwk, "kid"), id, sizeof id);
-    copy_text(json_find(jwk, "alg"), algorithm, sizeof algorithm);
-    *ret_used = use.type == JSON_NONE || json_string_is(use, "sig");
+    *ret_used = copy_text(json_find(jwk, "alg"), algorithm, sizeof algorithm) && is_of_use(jwk, algorithm);
     if (!*ret_used) return ERR_OK;
+    if (!copy_text(json_find(jwk, "kid"), id, sizeof id)) return refuse(why, why_bytes, "a JWK whose `kid` is no text of at most 126 bytes");
     if (json_string_is(type, "oct")) return add_secret(keys, jwk, id, algorithm, why, why_bytes);
     if (json_string_is(type, "RSA")) key = rsa_of(jwk);
     else if (json_string_is(type, "EC")) key = ec_of(jwk);
     else if (json_string_is(type, "OKP")) key = ed_of(jwk);
-    if (key == NULL) return refuse(why, why_bytes, "a JWK that is no RSA, EC, OKP or oct key, or whose numbers are malformed");
+    if (key == NULL) return refuse(why, why_bytes, "a JWK whose numbers are malformed, or not of its curve");
     enum err err = jwt_keys_add_public(keys, key, id, algorithm, why, why_bytes);
     if (err != ERR_OK) EVP_PKEY_free(key);
     return err;
@@ -262,5 +285,6 @@ bool jwt_keys_check(const struct jwt_key *key, struct span algorithm, struct spa
         good = set && EVP_DigestVerify(ctx, signature, signature_bytes, (const unsigned char *)content.at, content.bytes) == 1;
     }
     EVP_MD_CTX_free(ctx);
+    ERR_clear_error(); /* what is left behind would be taken for a TLS connection's */
     return good;
 }

@@ -66,6 +66,8 @@ void log_line(enum log_level level, const char *event, const char *format, ...)
     va_start(args, format);
     vsnprintf(details, sizeof details, format, args);
     va_end(args);
+    for (char *at = details; *at != '\0'; at++)
+        if ((unsigned char)*at < ' ' || *at == 0x7f) *at = '?'; /* one line an event, whatever is in it */
     gmtime_r(&seconds, &utc);
     strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%S", &utc);
     pthread_mutex_lock(&lock);
