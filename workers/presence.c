@@ -24,6 +24,7 @@ struct user {
     size_t meta_bytes;
     int64_t left_ms;             /* when the last session went; meant where there are none */
     bool told;                   /* those who watch know him as here */
+    bool listed;                 /* not told, but a newcomer's first frame named him */
     enum presence_state told_state;
     bool meta_changed;           /* since he was told of */
     char name[];
@@ -228,7 +229,13 @@ static void take_session(struct presence *p, struct space *space, struct user *u
     struct session *gone = *at;
     *at = gone->next;
     free(gone);
-    if (user->sessions == NULL) user->left_ms = now_ms;
+    if (user->sessions == NULL) {
+        user->left_ms = now_ms;
+        if (user->listed && !user->told) { /* somebody knows him as here, and must hear that he left */
+            user->told = true;
+            user->told_state = PRESENCE_ONLINE;
+        }
+    }
     note_change(p, space, user);
 }
 
@@ -330,6 +337,7 @@ static void render_changed(struct space *space, bool leaving, int64_t now_ms, si
         enum presence_state state = leaving ? user->told_state : state_of(user);
         render_user(buf, user, leaving ? 0 : devices_of(user), state);
         user->told = !leaving;
+        user->listed = false;
         user->told_state = state;
         user->meta_changed = false;
         count++;
@@ -412,6 +420,8 @@ void presence_snapshot(struct presence *p, struct span name, int64_t now_ms, str
     begin_frame(buf, name);
     presence_who(p, name, buf);
     buf_add_char(buf, '}');
+    for (struct map_node *node = space == NULL ? NULL : map_next(&space->users, NULL); node != NULL; node = map_next(&space->users, node))
+        ((struct user *)(void *)node)->listed = true;
     if (space == NULL || space->put_off) return;
     space->put_off = true;
     space->frame_ms = now_ms;
