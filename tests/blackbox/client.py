@@ -247,6 +247,11 @@ class Device:
             self.send(self.push_frame(space, push_id, after, known))
         return push_id
 
+    def push_within_limits(self, space, ops):
+        """Waits until there is room: at most limits.inflight pushes to a space past its `known`."""
+        self.until(lambda: len(self.outbox.get(space, ())) < self.welcome["limits"]["inflight"] // 2, what="room")
+        return self.push(space, ops)
+
     def push_frame(self, space, push_id, after, known=None):
         return {"type": "push", "id": push_id, "after": after, "space": space,
                 "known": self.known(space) if known is None else known, "ops": self.sent[space][push_id]}
