@@ -58,14 +58,19 @@ void session_failure_note(struct session_failure *failure, uint64_t space, uint6
     }
     if (failure->count == SESSION_FAILURES_MAX) return;
     failure->entries[failure->count].space = space;
-    failure->entries[failure->count++].id = id;
+    failure->entries[failure->count].id = id;
+    failure->entries[failure->count++].first_blocked = 0;
 }
 
 bool session_failure_blocks(struct session_failure *failure, uint64_t space, uint64_t id)
 {
     for (uint32_t i = 0; i < failure->count; i++) {
         if (failure->entries[i].space != space) continue;
-        if (id > failure->entries[i].id) return true;
+        uint64_t first = failure->entries[i].first_blocked;
+        if (id > failure->entries[i].id && (first == 0 || id > first)) {
+            if (first == 0) failure->entries[i].first_blocked = id;
+            return true;
+        }
         failure->entries[i] = failure->entries[--failure->count];
         return false;
     }

@@ -54,14 +54,15 @@ struct session_faults {
 };
 bool session_faults_add(struct session_faults *faults, int64_t now_ms); /* false: one too many, close 4400 */
 
-/* After a failed append every later push of the connection to that space fails too, until the failed one comes again.
- * A space is named by the hash of its name: nothing here outlives, or holds on to, the space itself. */
+/* After a failed append every later push of the connection to that space fails too, until the device begins again: with the
+ * failed one or an earlier one, or, where that one was answered meanwhile (another copy of it got through), with the first of
+ * those that were refused for its sake. A space is named by the hash of its name: nothing here outlives, or holds on to, the space itself. */
 struct session_failure {
-    struct { uint64_t space, id; } entries[SESSION_FAILURES_MAX];
+    struct { uint64_t space, id, first_blocked; } entries[SESSION_FAILURES_MAX];
     uint32_t count;
 };
 void session_failure_note(struct session_failure *failure, uint64_t space, uint64_t id);
-/* Must this push fail for the sake of order? One at or before the failed one clears it. */
+/* Must this push fail for the sake of order? */
 bool session_failure_blocks(struct session_failure *failure, uint64_t space, uint64_t id);
 
 #endif

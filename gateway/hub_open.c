@@ -70,9 +70,8 @@ void hub_open_space(struct hub_session *session, const struct frame_open *open, 
 void hub_open_closed(struct hub_sub *sub, enum err code, bool purge, bool answers_open)
 {
     struct hub_session *session = sub->session;
-    /* What the device is owed of its pushes here goes out first: after this the space is not open, and nothing tells it. */
-    hub_pull_let_go(sub);
     frame_closed(&session->hub->text, hub_space_name(sub->space), code, purge, answers_open ? blob_span(sub->ref) : span_of(NULL, 0));
     hub_send_text(session, OUT_CLOSED);
+    hub_pull_let_go(sub); /* outcomes that waited for its pages: there will be none */
     hub_sub_remove(sub);
 }

@@ -172,7 +172,8 @@ void hub_rig_init(struct hub_rig *rig)
     rig->now_ms = 1000000;
     rig->expires_ms = INT64_MAX;
     rig->asks = calloc(RIG_ASKS_MAX, sizeof *rig->asks);
-    assert(rig->asks != NULL);
+    rig->appends = calloc(RIG_APPENDS, sizeof *rig->appends);
+    assert(rig->asks != NULL && rig->appends != NULL);
     rig->writer = (struct log_writer){.ops = &writer_ops, .partitions = RIG_PARTITIONS, .name = "testlog"};
     rig->link.ops = &link_ops;
     rig->registry.ops = &registry_ops;
@@ -202,6 +203,7 @@ void hub_rig_fini(struct hub_rig *rig)
     }
     free(rig->asks);
     for (size_t i = 0; i < rig->appends_count; i++) blob_put(rig->appends[i].record);
+    free(rig->appends);
 }
 
 /* Turns until nothing is left to do; a hub that has work for ever is a bug. */

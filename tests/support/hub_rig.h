@@ -6,7 +6,7 @@
 #include "gateway/hub.h"
 #include "gateway/hub_http.h"
 
-enum { RIG_CONNS = 16, RIG_ASKS_MAX = 16384, RIG_WAITERS = 256, RIG_APPENDS = 1024, RIG_PARTITIONS = 1, HUB_RIG_CURSOR_BYTES = 128 };
+enum { RIG_CONNS = 16, RIG_ASKS_MAX = 16384, RIG_WAITERS = 256, RIG_APPENDS = 32768, RIG_PARTITIONS = 1, HUB_RIG_CURSOR_BYTES = 128 };
 
 struct rig_conn {
     struct hub_session *session; /* NULL: closed */
@@ -44,7 +44,7 @@ struct hub_rig {
     struct rig_ask **asks;
     enum err send_err;           /* of the link */
     size_t appends_count, acked_count;
-    struct rig_append appends[RIG_APPENDS];
+    struct rig_append *appends;
     enum err append_err;
     uint64_t holder;             /* the last session that claimed a device */
     char holds[256];             /* "user/device" of it */

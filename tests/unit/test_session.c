@@ -52,9 +52,21 @@ static void session__after_a_failure_only_the_failed_push_or_an_earlier_one_open
     session_failure_note(&failure, 1, 6);
     assert_true(session_failure_blocks(&failure, 1, 6));
     assert_true(session_failure_blocks(&failure, 1, 8));
+    assert_true(session_failure_blocks(&failure, 1, 9));
     assert_false(session_failure_blocks(&failure, 2, 8));
     assert_false(session_failure_blocks(&failure, 1, 5));
     assert_false(session_failure_blocks(&failure, 1, 6));
+}
+
+static void session__a_failure_of_what_was_answered_by_another_copy_blocks_nobody_for_ever(void **state)
+{
+    struct session_failure failure = {0};
+    (void)state;
+    session_failure_note(&failure, 1, 5);
+    assert_true(session_failure_blocks(&failure, 1, 7));
+    assert_true(session_failure_blocks(&failure, 1, 8));
+    assert_false(session_failure_blocks(&failure, 1, 7)); /* it begins again with its first: 5 is not missing */
+    assert_false(session_failure_blocks(&failure, 1, 8));
 }
 
 static void session__more_failures_than_it_can_hold_are_left_to_the_owner(void **state)
@@ -99,6 +111,7 @@ int main(void)
         cmocka_unit_test(session__four_seconds_of_frames_may_come_at_once_and_no_more),
         cmocka_unit_test(session__the_tenth_bad_frame_within_a_minute_is_one_too_many),
         cmocka_unit_test(session__after_a_failure_only_the_failed_push_or_an_earlier_one_opens_the_way),
+        cmocka_unit_test(session__a_failure_of_what_was_answered_by_another_copy_blocks_nobody_for_ever),
         cmocka_unit_test(session__more_failures_than_it_can_hold_are_left_to_the_owner),
         cmocka_unit_test(session__silence_costs_a_ping_then_the_connection),
         cmocka_unit_test(session__moves_only_forward)};
