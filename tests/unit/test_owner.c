@@ -321,15 +321,23 @@ static uint64_t next_random(uint64_t *seed)
     return *seed >> 33;
 }
 
+/* One operation of a kind that `kind` chooses, as the array of a push. */
+static void write_ops(char *room, size_t bytes, uint64_t kind, char letter, int age, int number)
+{
+    char head[64];
+    snprintf(head, sizeof head, "\"id\":\"%c\",\"age\":%d", letter, age);
+    switch (kind) {
+    case 0: snprintf(room, bytes, "[{\"op\":\"put\",\"collection\":\"items\",%s,\"body\":{\"qty\":%d,\"name\":\"n\"}}]", head, number); break;
+    case 1: snprintf(room, bytes, "[{\"op\":\"patch\",\"collection\":\"items\",%s,\"body\":{\"price\":%d}}]", head, number); break;
+    case 2: snprintf(room, bytes, "[{\"op\":\"delete\",\"collection\":\"items\",%s,\"base\":%d}]", head, number); break;
+    case 3: snprintf(room, bytes, "[{\"op\":\"incr\",\"collection\":\"items\",\"field\":\"qty\",%s,\"by\":%d}]", head, number); break;
+    default: snprintf(room, bytes, "[{\"op\":\"put\",\"collection\":\"checkout\",%s,\"base\":%d,\"body\":{}}]", head, number); break;
+    }
+}
+
 static void random_push(struct desk *desk, uint64_t *seed, uint64_t last[4])
 {
     static const char *const devices[] = {"phone-0001", "phone-0002", "phone-0003", "phone-0004"};
-    static const char *const shapes[] = {
-        "[{\"op\":\"put\",\"collection\":\"items\",\"id\":\"%c\",\"age\":%d,\"body\":{\"qty\":%d,\"name\":\"n\"}}]",
-        "[{\"op\":\"patch\",\"collection\":\"items\",\"id\":\"%c\",\"age\":%d,\"body\":{\"price\":%d}}]",
-        "[{\"op\":\"delete\",\"collection\":\"items\",\"id\":\"%c\",\"age\":%d,\"base\":%d}]",
-        "[{\"op\":\"incr\",\"collection\":\"items\",\"id\":\"%c\",\"field\":\"qty\",\"age\":%d,\"by\":%d}]",
-        "[{\"op\":\"put\",\"collection\":\"checkout\",\"id\":\"%c\",\"age\":%d,\"base\":%d,\"body\":{}}]"};
     char ops[256];
     uint64_t d = next_random(seed) % 4;
     desk->now_ms += (int64_t)(next_random(seed) % 50);
@@ -337,7 +345,7 @@ static void random_push(struct desk *desk, uint64_t *seed, uint64_t last[4])
     if (id == 0) id = 1;
     char letter = (char)('a' + next_random(seed) % 6);
     int age = (int)(next_random(seed) % 400), number = (int)(next_random(seed) % 5);
-    snprintf(ops, sizeof ops, shapes[next_random(seed) % 5], letter, age, number);
+    write_ops(ops, sizeof ops, next_random(seed) % 5, letter, age, number);
     desk_push(desk, "ana", devices[d], id, id - 1, id > 20 ? id - 20 : 0, "cart:ana", ops, "none");
     if (strstr(desk->answer, "\"type\":\"result\"") != NULL && id > last[d]) last[d] = id;
 }
