@@ -40,6 +40,7 @@ static void start(struct hub_session *session, struct hub_space *space, const st
     blob_put(sub->ref);
     sub->ref = blob_take(ref);
     if (open->known > sub->known) sub->known = open->known;
+    hub_push_known(session, space, open->known);
     sub->place = pull->run.from_nothing || pull->run.has_floor ? 0 : pull->run.place;
     sub->behind = sub->watches = sub->hears = false;
     if (!once) (void)hub_space_interest(session->hub, space); /* a link that is away is told when it is back */

@@ -267,6 +267,7 @@ void hub_push_frame(struct hub_session *session, const struct frame *frame);
 void hub_push_acked(void *ctx, const struct log_ack *acks, size_t count);
 void hub_push_answer(struct hub *hub, const struct link_tell *tell);
 void hub_push_answers_out(struct hub *hub);
+void hub_push_known(struct hub_session *session, const struct hub_space *space, uint64_t known);
 void hub_push_forget(struct hub_session *session);
 void hub_push_ask_again(struct hub *hub, struct hub_session *session, int64_t older_than_ms, uint32_t partition, bool any_partition);
 /* A backend's push without a device: appended for a virtual session. */

@@ -176,6 +176,7 @@ void hub_push_append(struct hub_session *session, const struct frame *frame, boo
         return;
     }
     struct hub_space *space = hub_space_take(hub, frame->space);
+    if (space != NULL && frame->known > 0) hub_push_known(session, space, frame->known);
     if (space == NULL || (space->rules == NULL && hub->rules.count == 0)) {
         postpone(session, frame->space, frame->id, ERR_BUSY);
     } else if (space->rules == NULL) {
@@ -228,13 +229,29 @@ void hub_push_acked(void *ctx, const struct log_ack *acks, size_t count)
 
 /* ---- outcomes ---- */
 
-static void settle_push(struct hub_session *session, const struct hub_space *space, uint64_t id)
+static void settle_push(struct hub_session *session, struct hub_push *push)
+{
+    if (push->appending) push->answered = true;
+    else drop_push(session, push);
+}
+
+/* False: no push of that id waits for an answer here. */
+static bool settle_id(struct hub_session *session, const struct hub_space *space, uint64_t id)
 {
     for (struct hub_push *push = session->pushes; push != NULL; push = push->next) {
         if (push->space != space || push->id != id || push->answered) continue;
-        if (push->appending) push->answered = true;
-        else drop_push(session, push);
-        return;
+        settle_push(session, push);
+        return true;
+    }
+    return false;
+}
+
+/* The device holds these outcomes: the owner may have forgotten them, and is not asked for them any more. */
+void hub_push_known(struct hub_session *session, const struct hub_space *space, uint64_t known)
+{
+    for (struct hub_push *push = session->pushes, *next; push != NULL; push = next) {
+        next = push->next;
+        if (push->space == space && push->id <= known && !push->answered) settle_push(session, push);
     }
 }
 
@@ -277,10 +294,11 @@ void hub_push_answers_out(struct hub *hub)
         struct hub_answer *answer = &hub->answers[i];
         struct hub_session *session = hub_find_session(hub, answer->session);
         if (session != NULL) {
+            bool waited_for = settle_id(session, answer->space, answer->id);
             hub->counters.outcomes++;
-            settle_push(session, answer->space, answer->id);
-            if (answer->is_error) (void)hub_send_blob(session, OUT_ERROR, answer->frame);
-            else send_outcome(session, answer);
+            /* An error for what is answered is of a copy, or of a question that took too long: it means nothing any more. */
+            if (!answer->is_error) send_outcome(session, answer);
+            else if (waited_for) (void)hub_send_blob(session, OUT_ERROR, answer->frame);
         }
         blob_put(answer->frame);
         hub_space_put(hub, answer->space);

@@ -189,6 +189,28 @@ static void an_outcome_is_its_makers_alone(void **state)
     expect(ana, "");
 }
 
+static void what_the_device_knows_is_not_asked_for_and_no_error_of_it_reaches_anybody(void **state)
+{
+    struct rig_conn *ana = hub_rig_connect(rig, 0, "ana", "device-01");
+    (void)state;
+    push(ana, 1, 0, 0);
+    push(ana, 1, 0, 0); /* a copy */
+    hub_rig_ack(rig, ERR_OK);
+    hub_rig_ack(rig, ERR_OK);
+    expect(ana, "{\"type\":\"ack\",\"space\":\"chat:a\",\"id\":1}");
+    expect(ana, "{\"type\":\"ack\",\"space\":\"chat:a\",\"id\":1}");
+    answer(ana, 1, 8, false, "{result 1}");
+    hub_rig_turn(rig);
+    expect(ana, "{result 1}");
+    push(ana, 2, 1, 1);
+    rig->link.down(rig->link.ctx, 0);
+    rig->link.up(rig->link.ctx, 0);
+    assert_null(hub_rig_ask(rig, LINK_OUTCOME));
+    hub_rig_answer(rig, ana, "ana", "device-01", "chat:a", 1, 8, false, true, "{forked}");
+    hub_rig_turn(rig);
+    expect(ana, "");
+}
+
 static void an_error_of_the_owner_goes_out_at_once_even_amid_a_run(void **state)
 {
     struct rig_conn *ana = hub_rig_connect(rig, 0, "ana", "device-01");
@@ -375,6 +397,7 @@ int main(void)
         TEST(a_run_tells_its_own_outcomes_and_keeps_the_others_back),
         TEST(outcomes_held_for_a_run_go_out_when_the_space_is_closed),
         TEST(an_outcome_is_its_makers_alone),
+        TEST(what_the_device_knows_is_not_asked_for_and_no_error_of_it_reaches_anybody),
         TEST(an_error_of_the_owner_goes_out_at_once_even_amid_a_run),
         TEST(what_cannot_be_in_the_log_is_refused_without_it),
         TEST(after_a_failed_append_every_later_push_of_the_space_fails_until_it_comes_again),
