@@ -31,9 +31,11 @@ struct edge_conn {
     void *session;           /* the handler's; NULL: refused or gone */
     char *message;           /* while a message comes in pieces */
     size_t message_bytes;
-    bool too_long;
+    struct blob *held;       /* taken, to be written behind a pong; then the handler waits */
+    bool held_binary;
+    bool split;              /* frames of one message came one by one: a ping may have come between, unanswered yet */
     bool waiting;            /* the handler waits for room */
-    bool closing;
+    bool closing;            /* either side has said so: nothing more goes in or out */
     bool dead;               /* a write failed: nothing but the end may follow */
     bool ping;
 };

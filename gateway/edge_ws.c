@@ -1,4 +1,10 @@
-/* WebSocket: the upgrade, whole messages in, whole messages out. */
+/* WebSocket: the upgrade, whole messages in, whole messages out.
+ *
+ * INVARIANTS
+ * 1. Behind a close frame, the peer's or ours, no message is handed over and none is written (RFC 6455, 5.5.1).
+ * 2. A pong goes out before what is written after its ping came amid a message: lws queues pongs for its next turn, and
+ *    tells nobody, so a write at once would overtake it. Only then does a write wait. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,7 +62,7 @@ static void establish(struct edge *edge, struct lws *wsi, struct edge_conn *conn
 static int too_long(struct lws *wsi, struct edge_conn *conn)
 {
     unsigned char reason[] = "longer than limits.frame";
-    conn->too_long = true;
+    conn->closing = true;
     lws_close_reason(wsi, LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE, reason, sizeof reason - 1);
     return -1;
 }
@@ -73,6 +79,7 @@ static int receive(struct lws *wsi, struct edge_conn *conn, const char *in, size
     bool last = lws_is_final_fragment(wsi) && rest == 0;
     if (conn->session == NULL || conn->closing) return 0;
     if (conn->message_bytes + bytes + rest > conn->edge->message_bytes_max) return too_long(wsi, conn);
+    if (rest == 0 && !last) conn->split = true;
     if (last && conn->message_bytes == 0) {
         hand_over(conn, span_of(in, bytes), lws_frame_is_binary(wsi) != 0);
         return 0;
@@ -97,10 +104,9 @@ static int receive(struct lws *wsi, struct edge_conn *conn, const char *in, size
 
 /* ---- out ---- */
 
-static bool write_message(struct edge_conn *conn, struct blob *message, enum lws_write_protocol kind)
+static bool write_now(struct edge_conn *conn, struct blob *message, bool binary)
 {
-    if (conn->dead || conn->closing) return true;
-    int written = lws_write(conn->wsi, (unsigned char *)message->text, message->bytes, kind);
+    int written = lws_write(conn->wsi, (unsigned char *)message->text, message->bytes, binary ? LWS_WRITE_BINARY : LWS_WRITE_TEXT);
     if (written < 0) {
         conn->dead = true; /* lws must hear -1 from a callback of its own */
         lws_callback_on_writable(conn->wsi);
@@ -112,8 +118,31 @@ static bool write_message(struct edge_conn *conn, struct blob *message, enum lws
     return false;
 }
 
-static bool send_message(void *conn, struct blob *message) { return write_message(conn, message, LWS_WRITE_TEXT); }
-bool edge_send_binary(void *conn, struct blob *message) { return write_message(conn, message, LWS_WRITE_BINARY); }
+static bool write_message(struct edge_conn *conn, struct blob *message, bool binary)
+{
+    if (conn->dead || conn->closing) return true;
+    if (!conn->split) return write_now(conn, message, binary);
+    assert(conn->held == NULL); /* the handler waits for `writable` */
+    conn->held = blob_take(message);
+    conn->held_binary = binary;
+    conn->waiting = true;
+    lws_callback_on_writable(conn->wsi);
+    return false;
+}
+
+/* What was held goes out. True: there is room for more. */
+static bool write_held(struct edge_conn *conn)
+{
+    struct blob *message = conn->held;
+    conn->split = false;
+    conn->held = NULL;
+    bool room = message == NULL || write_now(conn, message, conn->held_binary);
+    blob_put(message);
+    return room;
+}
+
+static bool send_message(void *conn, struct blob *message) { return write_message(conn, message, false); }
+bool edge_send_binary(void *conn, struct blob *message) { return write_message(conn, message, true); }
 
 /* The close frame is written here and now, behind what was sent: lws 4.1.6 drops the socket without one when a WRITEABLE
  * callback returns -1. The peer answers with its own, and lws ends the connection; or the timeout does. */
@@ -123,6 +152,7 @@ static void close_conn(void *at, unsigned code, const char *reason)
     unsigned char room[LWS_PRE + 2 + CLOSE_REASON_BYTES], *payload = room + LWS_PRE;
     size_t bytes = strnlen(reason, CLOSE_REASON_BYTES);
     if (conn->dead || conn->closing) return;
+    (void)write_held(conn);
     payload[0] = (unsigned char)(code >> 8 & 0xff);
     payload[1] = (unsigned char)(code & 0xff);
     memcpy(payload + 2, reason, bytes);
@@ -151,7 +181,9 @@ static int on_writeable(struct lws *wsi, struct edge_conn *conn)
         conn->ping = false;
         if (lws_write(wsi, room + LWS_PRE, 0, LWS_WRITE_PING) < 0) return -1;
     }
-    if (conn->waiting) {
+    bool room = write_held(conn);
+    if (conn->dead) return -1;
+    if (room && conn->waiting) {
         conn->waiting = false;
         conn->edge->options.handler.writable(conn->edge->options.handler.ctx, conn->session);
     }
@@ -162,7 +194,9 @@ static void end(struct edge *edge, struct edge_conn *conn)
 {
     edge->connections--;
     free(conn->message);
+    blob_put(conn->held);
     conn->message = NULL;
+    conn->held = NULL;
     if (conn->session != NULL) edge->options.handler.disconnected(edge->options.handler.ctx, conn->session, edge->options.now_ms());
     conn->session = NULL;
 }
@@ -181,6 +215,9 @@ int edge_ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *us
             conn->edge->options.handler.heard(conn->edge->options.handler.ctx, conn->session, conn->edge->options.now_ms());
         return 0;
     case LWS_CALLBACK_SERVER_WRITEABLE: return on_writeable(wsi, conn);
+    case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE: /* lws answers it */
+        conn->closing = true;
+        return 0;
     case LWS_CALLBACK_CLOSED:
         if (conn->edge != NULL) end(conn->edge, conn);
         return 0;
