@@ -101,16 +101,32 @@ static void add_escaped(struct buf *buf, unsigned char c)
     }
 }
 
+/* Half a surrogate pair, as json_decode() leaves it: three bytes that are no UTF-8. */
+static bool is_half_a_pair(const char *at, size_t bytes)
+{
+    return bytes >= 3 && (unsigned char)at[0] == 0xed && ((unsigned char)at[1] & 0xe0) == 0xa0;
+}
+
+static void add_half_a_pair(struct buf *buf, const char *at)
+{
+    unsigned unit = 0xd000u | ((unsigned)(unsigned char)at[1] & 0x3fu) << 6 | ((unsigned)(unsigned char)at[2] & 0x3fu);
+    char escape[6] = {'\\', 'u', 'd', "0123456789abcdef"[unit >> 8 & 15], "0123456789abcdef"[unit >> 4 & 15], "0123456789abcdef"[unit & 15]};
+    buf_add(buf, escape, sizeof escape);
+}
+
 void buf_add_json_string(struct buf *buf, struct span text)
 {
-    size_t from = 0;
+    size_t from = 0, taken;
     buf_add_char(buf, '"');
-    for (size_t i = 0; i < text.bytes; i++) {
+    for (size_t i = 0; i < text.bytes; i += taken) {
         unsigned char c = (unsigned char)text.at[i];
-        if (c >= 0x20 && c != '"' && c != '\\') continue;
+        bool half = is_half_a_pair(text.at + i, text.bytes - i);
+        taken = half ? 3 : 1;
+        if (c >= 0x20 && c != '"' && c != '\\' && !half) continue;
         buf_add(buf, text.at + from, i - from);
-        add_escaped(buf, c);
-        from = i + 1;
+        if (half) add_half_a_pair(buf, text.at + i);
+        else add_escaped(buf, c);
+        from = i + taken;
     }
     if (text.bytes > from) buf_add(buf, text.at + from, text.bytes - from);
     buf_add_char(buf, '"');

@@ -33,7 +33,8 @@ void buf_add_char(struct buf *buf, char c);
 void buf_add_u64(struct buf *buf, uint64_t value); /* decimal */
 void buf_add_i64(struct buf *buf, int64_t value);  /* decimal */
 void buf_add_hex64(struct buf *buf, uint64_t value); /* 16 lower-case digits */
-/* A JSON string with quotes. `text` is decoded UTF-8; control characters, `"` and `\` are escaped. */
+/* A JSON string with quotes. `text` is what json_decode() gives: control characters, `"`, `\` and halves of surrogate
+ * pairs (which alone are no UTF-8) are escaped, so what is added is always UTF-8 and decodes to `text` again. */
 void buf_add_json_string(struct buf *buf, struct span text);
 void buf_truncate(struct buf *buf, size_t bytes); /* bytes <= buf->bytes */
 
