@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EXPONENT_BOUND = 1000000000 };
+enum { EXPONENT_BOUND = 1000000000, DIGITS_BOUND = 4096 };
 
 struct decimal {
     bool negative;
@@ -132,13 +132,17 @@ static bool scaled(const struct decimal *d, int64_t exponent, uint64_t *ret_valu
 bool number_multiple_of(struct span text, struct span divisor, bool *ret_known)
 {
     struct decimal a = read_decimal(text), b = read_decimal(divisor);
-    uint64_t whole_a, whole_b;
+    uint64_t unit, remainder = 0;
     int64_t exponent = a.count > 0 && a.exponent < b.exponent ? a.exponent : b.exponent;
+    int64_t digits = (int64_t)a.count + a.exponent - exponent;
     *ret_known = true;
     if (a.count == 0) return true;
-    if (!scaled(&a, exponent, &whole_a) || !scaled(&b, exponent, &whole_b) || whole_b == 0) {
+    if (digits > DIGITS_BOUND || !scaled(&b, exponent, &unit) || unit == 0) {
         *ret_known = false;
         return false;
     }
-    return whole_a % whole_b == 0;
+    /* Long division, digit by digit: the remainder stays below 10^18, so times ten it stays below 2^64. */
+    for (int64_t i = 0; i < digits; i++)
+        remainder = (remainder * 10 + (i < (int64_t)a.count ? (uint64_t)(digit_at(&a, (size_t)i) - '0') : 0)) % unit;
+    return remainder == 0;
 }
