@@ -18,6 +18,7 @@ static const struct config_setting settings[] = {
     {"fsync", CONFIG_CHOICE, ALL, "on|off", "on", "off: an ack survives kill -9 but not a power cut", 0, 0},
     {"partitions", CONFIG_COUNT, ALL, "N", "1", "partitions of a new data directory; fixed for its life", 1, 256},
     {"heartbeat", CONFIG_SECONDS, ALL, "S", "25", "between pings; two without a byte end a connection", 1, 3600},
+    {"rate", CONFIG_COUNT, ALL, "N", "2000", "frames a second of one connection, four seconds' worth at once; past it 4429", 1, 10000000},
     {"drain", CONFIG_SECONDS, ALL, "S", "10", "on TERM, how long connections may take to close", 0, 3600},
     {"tls-cert", CONFIG_TEXT, ALL, "FILE", NULL, "a PEM certificate chain: serve TLS", 0, 0},
     {"tls-key", CONFIG_TEXT, ALL, "FILE", NULL, "its PEM private key", 0, 0},

@@ -249,7 +249,8 @@ static int open_gateway(struct serve *s)
     const char *const *listen;
     struct hub_options hub = {.edge = edge_ops(), .writer = embedded_writer(s->embedded), .link = embedded_link_gateway(s->embedded),
                               .registry = embedded_registry(s->embedded), .name = "local", .verify = verify, .verify_ctx = s,
-                              .heartbeat_ms = (int64_t)config_number(s->config, "heartbeat") * 1000};
+                              .heartbeat_ms = (int64_t)config_number(s->config, "heartbeat") * 1000,
+                              .rate = (int64_t)config_number(s->config, "rate")};
     if (hub_open(&hub, &s->hub) != ERR_OK) return cli_fail(EXIT_BUG, "out of memory");
     struct edge_options edge = {
         .loop = &s->loop, .hub = s->hub, .now_ms = clock_wall_ms, .protocol = "tidegate.v1", .path = "/v1/ws", .ctx = s,

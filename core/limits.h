@@ -23,7 +23,7 @@ enum {
     LIMIT_FRAME_BYTES_MAX = 2097152,   /* (told) one frame from a device: `too_large`, or close 1009 */
     LIMIT_INFLIGHT_MAX = 64,           /* (told) outcomes kept for a device past its `known`: `too_many` */
     LIMIT_SPACES_MAX = 1024,           /* (told) spaces open in one session: `too_many` */
-    LIMIT_RATE_MAX = 2000,             /* (told) frames a second of one session, burst of 4 s: 4429 */
+    LIMIT_RATE_MAX = 2000,             /* (told) frames a second of one session unless set (--rate), burst of 4 s: 4429 */
     LIMIT_NESTING_MAX = 32,            /* JSON nesting: `bad_frame` */
     LIMIT_BAD_FRAMES_MAX = 10,         /* bad frames a minute: close 4400 */
     LIMIT_LOSERS_MAX = 1000,           /* losing values kept a space: the oldest goes */

@@ -30,12 +30,12 @@ enum session_due session_due(enum session_state state, const struct session_time
     return now_ms - times->pinged_ms >= heartbeat_ms ? SESSION_DUE_PING : SESSION_DUE_NOTHING;
 }
 
-bool session_bucket_take(struct session_bucket *bucket, int64_t now_ms)
+bool session_bucket_take(struct session_bucket *bucket, int64_t rate, int64_t now_ms)
 {
-    int64_t refill = (now_ms - bucket->at_ms) * LIMIT_RATE_MAX;
+    int64_t refill = (now_ms - bucket->at_ms) * rate;
     bucket->used_milli = refill >= bucket->used_milli || refill < 0 ? 0 : bucket->used_milli - refill;
     bucket->at_ms = now_ms;
-    if (bucket->used_milli + 1000 > (int64_t)LIMIT_RATE_MAX * BURST_SECONDS * 1000) return false;
+    if (bucket->used_milli + 1000 > rate * BURST_SECONDS * 1000) return false;
     bucket->used_milli += 1000;
     return true;
 }

@@ -45,7 +45,7 @@ struct session_bucket {
     int64_t at_ms;
     int64_t used_milli;
 };
-bool session_bucket_take(struct session_bucket *bucket, int64_t now_ms); /* false: over the rate */
+bool session_bucket_take(struct session_bucket *bucket, int64_t rate, int64_t now_ms); /* false: over `rate` a second */
 
 /* Bad frames of the last minute. */
 struct session_faults {

@@ -324,6 +324,7 @@ enum err hub_open(const struct hub_options *options, struct hub **ret_hub)
     struct hub *hub = calloc(1, sizeof *hub);
     if (hub == NULL) return ERR_MEMORY;
     hub->options = *options;
+    if (hub->options.rate == 0) hub->options.rate = LIMIT_RATE_MAX;
     hub->log = span_text(options->writer->name);
     hub->pulls_end = &hub->pulls;
     hub->idle_end = &hub->idle;

@@ -52,6 +52,7 @@ struct hub_options {
     struct registry *registry;
     const char *name;          /* the reply address: [A-Za-z0-9._-], at most 64 bytes */
     int64_t heartbeat_ms;      /* between pings: told in `welcome` */
+    int64_t rate;              /* frames a second of one session: told in `welcome`; 0: LIMIT_RATE_MAX */
     void *verify_ctx;
     /* A token to credentials: ERR_OK fills *ret (its grants are the caller's to free), else ERR_UNAUTHENTICATED. */
     enum err (*verify)(void *ctx, struct span token, struct hub_credentials *ret_credentials);

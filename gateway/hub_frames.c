@@ -50,7 +50,7 @@ static void welcome(struct hub_session *session)
     buf_add_text(out, ",\"spaces\":");
     buf_add_u64(out, LIMIT_SPACES_MAX);
     buf_add_text(out, ",\"rate\":");
-    buf_add_u64(out, LIMIT_RATE_MAX);
+    buf_add_i64(out, hub->options.rate);
     buf_add_text(out, "}}");
     hub_send_text(session, OUT_OTHER);
 }
@@ -215,7 +215,7 @@ static void handle_line(struct hub_session *session, struct span line)
     while (line.bytes > 0 && (line.at[line.bytes - 1] == '\r' || line.at[line.bytes - 1] == ' ')) line.bytes--;
     if (line.bytes == 0) return;
     hub->counters.frames_in++;
-    if (!session_bucket_take(&session->bucket, hub->now_ms)) {
+    if (!session_bucket_take(&session->bucket, hub->options.rate, hub->now_ms)) {
         hub->counters.closed_rate++;
         hub_send_error(session, ERR_TOO_MANY, "more frames a second than limits.rate", none, false, 0, none, BUSY_RETRY_MS);
         hub_send_close(session, 4429, "over its rate");

@@ -24,11 +24,11 @@ static void session__four_seconds_of_frames_may_come_at_once_and_no_more(void **
     struct session_bucket bucket = {0};
     int64_t now_ms = 1700000000000;
     (void)state;
-    for (int i = 0; i < LIMIT_RATE_MAX * 4; i++) assert_true(session_bucket_take(&bucket, now_ms));
-    assert_false(session_bucket_take(&bucket, now_ms));
-    for (int i = 0; i < LIMIT_RATE_MAX / 1000; i++) assert_true(session_bucket_take(&bucket, now_ms + 1));
-    assert_false(session_bucket_take(&bucket, now_ms + 1));
-    assert_true(session_bucket_take(&bucket, now_ms - 60000)); /* a clock that was set back locks nobody out */
+    for (int i = 0; i < LIMIT_RATE_MAX * 4; i++) assert_true(session_bucket_take(&bucket, LIMIT_RATE_MAX, now_ms));
+    assert_false(session_bucket_take(&bucket, LIMIT_RATE_MAX, now_ms));
+    for (int i = 0; i < LIMIT_RATE_MAX / 1000; i++) assert_true(session_bucket_take(&bucket, LIMIT_RATE_MAX, now_ms + 1));
+    assert_false(session_bucket_take(&bucket, LIMIT_RATE_MAX, now_ms + 1));
+    assert_true(session_bucket_take(&bucket, LIMIT_RATE_MAX, now_ms - 60000)); /* a clock that was set back locks nobody out */
 }
 
 static void session__the_tenth_bad_frame_within_a_minute_is_one_too_many(void **state)
