@@ -6,8 +6,6 @@
 #include "core/name.h"
 #include "gateway/hub_http_parts.h"
 
-enum { RETRY_MS = 1000 };
-
 /* ---- POST /v1/sync ---- */
 
 static void add_list(struct buf *out, const char *name, const struct buf *list)
@@ -24,7 +22,7 @@ static void give_up_opens(struct hub_http_job *job)
 {
     while (job->session->subs_count > 0) {
         struct hub_sub *sub = job->session->subs[job->session->subs_count - 1];
-        hub_send_error(job->session, ERR_BUSY, NULL, span_of(NULL, 0), false, 0, hub_space_name(sub->space), RETRY_MS);
+        hub_send_error(job->session, ERR_BUSY, NULL, span_of(NULL, 0), false, 0, hub_space_name(sub->space), SESSION_RETRY_MS);
         hub_sub_remove(sub);
     }
 }
@@ -240,4 +238,3 @@ void hub_http_start_push(struct hub_http_job *job, struct span space, struct jso
     hub_push_append(job->session, &frame, frame.id != 0);
     hub_http_go_on(job);
 }
-

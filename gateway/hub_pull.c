@@ -282,68 +282,6 @@ void hub_pull_ask_all(struct hub *hub)
     free(batches);
 }
 
-/* ---- pages ---- */
-
-static void add_cursor(struct hub *hub, const struct hub_space *space, uint64_t place, bool has_floor, uint64_t floor)
-{
-    struct cursor cursor = {.place = place, .has_floor = has_floor, .floor = floor};
-    buf_add_char(&hub->text, '"');
-    cursor_encode(&hub->text, hub->log, hub_space_name(space), &cursor);
-    buf_add_char(&hub->text, '"');
-}
-
-static void send_current(struct hub_sub *sub, const struct page *page, const struct page_part *part)
-{
-    struct hub *hub = sub->session->hub;
-    struct buf *out = &hub->text;
-    buf_add_text(out, "{\"type\":\"current\",\"ref\":");
-    buf_add_span(out, blob_span(sub->ref));
-    buf_add_text(out, ",\"spaces\":[{\"space\":");
-    buf_add_json_string(out, hub_space_name(sub->space));
-    buf_add_text(out, ",\"cursor\":");
-    add_cursor(hub, sub->space, page->to, false, 0);
-    buf_add_text(out, ",\"pushed\":");
-    buf_add_u64(out, part->pushed);
-    buf_add_text(out, ",\"window\":");
-    buf_add_u64(out, page->window_s);
-    buf_add_text(out, "}]}");
-    hub_send_text(sub->session, OUT_CURRENT);
-}
-
-static void send_page(struct hub_sub *sub, const struct page *page, const struct page_part *part)
-{
-    struct hub *hub = sub->session->hub;
-    struct buf *out = &hub->text;
-    buf_add_text(out, "{\"type\":\"page\",\"ref\":");
-    buf_add_span(out, blob_span(sub->ref));
-    buf_add_text(out, ",\"space\":");
-    buf_add_json_string(out, hub_space_name(sub->space));
-    buf_add_text(out, ",\"from\":");
-    if (page->from_null) buf_add_text(out, "null");
-    else add_cursor(hub, sub->space, page->from, page->from_has_floor, page->from_floor);
-    buf_add_text(out, ",\"to\":");
-    add_cursor(hub, sub->space, page->to, page->to_has_floor, page->to_floor);
-    if (page->reset) buf_add_text(out, ",\"reset\":true");
-    buf_add_text(out, ",\"docs\":");
-    buf_add_span(out, page->docs);
-    buf_add_text(out, page->more ? ",\"more\":true,\"pushed\":" : ",\"more\":false,\"pushed\":");
-    buf_add_u64(out, part->pushed);
-    if (page->tail.bytes > 0) {
-        buf_add_text(out, ",\"tail\":");
-        buf_add_span(out, page->tail);
-    }
-    if (!page->more) {
-        buf_add_text(out, ",\"refused\":");
-        buf_add_span(out, part->refused);
-        buf_add_text(out, ",\"sum\":");
-        buf_add_span(out, page->sum);
-        buf_add_text(out, ",\"window\":");
-        buf_add_u64(out, page->window_s);
-    }
-    buf_add_char(out, '}');
-    hub_send_text(sub->session, OUT_PAGE);
-}
-
 /* The run is complete: what was held goes out behind what brings the session up to the head. */
 static void finish(struct hub_sub *sub, struct hub_pull *pull)
 {
@@ -395,8 +333,8 @@ static void take_page(struct hub_pull *pull, const struct page *page, const stru
         free(pull);
         return;
     }
-    if (is_current(pull, page, part)) send_current(sub, page, part);
-    else if (!is_idle_heal(pull, page, part)) send_page(sub, page, part);
+    if (is_current(pull, page, part)) hub_page_current(sub, page, part);
+    else if (!is_idle_heal(pull, page, part)) hub_page_send(sub, page, part);
     if (session->state == SESSION_CLOSING) {
         pull->stage = PULL_WRITTEN_OUT; /* the session takes it along */
         return;
