@@ -49,28 +49,24 @@ bool session_faults_add(struct session_faults *faults, int64_t now_ms)
     return ++faults->count < LIMIT_BAD_FRAMES_MAX;
 }
 
-void session_failure_note(struct session_failure *failure, uint64_t space, uint64_t id)
+void session_failure_note(struct session_failure *failure, uint64_t space, uint64_t id, int64_t now_ms)
 {
-    for (uint32_t i = 0; i < failure->count; i++) {
-        if (failure->entries[i].space != space) continue;
-        if (id < failure->entries[i].id) failure->entries[i].id = id;
-        return;
+    uint32_t i = 0;
+    while (i < failure->count && failure->entries[i].space != space) i++;
+    if (i == SESSION_FAILURES_MAX) return;
+    if (i == failure->count) {
+        failure->entries[failure->count].space = space;
+        failure->entries[failure->count++].id = id;
     }
-    if (failure->count == SESSION_FAILURES_MAX) return;
-    failure->entries[failure->count].space = space;
-    failure->entries[failure->count].id = id;
-    failure->entries[failure->count++].first_blocked = 0;
+    if (id < failure->entries[i].id) failure->entries[i].id = id;
+    failure->entries[i].until_ms = now_ms + SESSION_RETRY_MS;
 }
 
-bool session_failure_blocks(struct session_failure *failure, uint64_t space, uint64_t id)
+bool session_failure_blocks(struct session_failure *failure, uint64_t space, uint64_t id, int64_t now_ms)
 {
     for (uint32_t i = 0; i < failure->count; i++) {
         if (failure->entries[i].space != space) continue;
-        uint64_t first = failure->entries[i].first_blocked;
-        if (id > failure->entries[i].id && (first == 0 || id > first)) {
-            if (first == 0) failure->entries[i].first_blocked = id;
-            return true;
-        }
+        if (id > failure->entries[i].id && now_ms < failure->entries[i].until_ms) return true;
         failure->entries[i] = failure->entries[--failure->count];
         return false;
     }

@@ -21,6 +21,7 @@ enum {
     SESSION_FAULT_WINDOW_MS = 60000,
     SESSION_ASK_AGAIN_MS = 10000,   /* an outcome that did not come is asked for */
     SESSION_ASKS_MAX = 3,           /* asked so often in vain: the device is told to send the push again */
+    SESSION_RETRY_MS = 1000,        /* what a device is told to wait after `busy` and `too_many` */
     SESSION_FAILURES_MAX = 8        /* spaces in which appends failed; past it the owner's `gap` catches what gets past */
 };
 
@@ -54,15 +55,15 @@ struct session_faults {
 };
 bool session_faults_add(struct session_faults *faults, int64_t now_ms); /* false: one too many, close 4400 */
 
-/* After a failed append every later push of the connection to that space fails too, until the device begins again: with the
- * failed one or an earlier one, or, where that one was answered meanwhile (another copy of it got through), with the first of
- * those that were refused for its sake. A space is named by the hash of its name: nothing here outlives, or holds on to, the space itself. */
+/* After a failed append every later push of the connection to that space fails too, until the device begins again with the
+ * failed one or an earlier one; or, where that one was answered meanwhile (another copy of it got through), until the time is
+ * over that the device was told to wait. What gets past this the owner answers with `gap`. A space is named by the hash of its name: nothing here outlives, or holds on to, the space itself. */
 struct session_failure {
-    struct { uint64_t space, id, first_blocked; } entries[SESSION_FAILURES_MAX];
+    struct { uint64_t space, id; int64_t until_ms; } entries[SESSION_FAILURES_MAX];
     uint32_t count;
 };
-void session_failure_note(struct session_failure *failure, uint64_t space, uint64_t id);
+void session_failure_note(struct session_failure *failure, uint64_t space, uint64_t id, int64_t now_ms);
 /* Must this push fail for the sake of order? */
-bool session_failure_blocks(struct session_failure *failure, uint64_t space, uint64_t id);
+bool session_failure_blocks(struct session_failure *failure, uint64_t space, uint64_t id, int64_t now_ms);
 
 #endif

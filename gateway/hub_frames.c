@@ -4,8 +4,6 @@
 #include "core/name.h"
 #include "gateway/hub_parts.h"
 
-enum { BUSY_RETRY_MS = 1000 };
-
 static void bad_frame(struct hub_session *session, const struct frame *frame, const char *why)
 {
     session->hub->counters.bad_frames++;
@@ -142,7 +140,7 @@ static void handle_history(struct hub_session *session, const struct frame *fram
     else if (hub_body_ask(hub, &body, &ask))
         return;
     else
-        hub_send_error(session, ERR_BUSY, NULL, frame->ref, false, 0, frame->space, BUSY_RETRY_MS);
+        hub_send_error(session, ERR_BUSY, NULL, frame->ref, false, 0, frame->space, SESSION_RETRY_MS);
     blob_put(body.ref);
     hub_space_put(hub, space);
 }
@@ -217,7 +215,7 @@ static void handle_line(struct hub_session *session, struct span line)
     hub->counters.frames_in++;
     if (!session_bucket_take(&session->bucket, hub->options.rate, hub->now_ms)) {
         hub->counters.closed_rate++;
-        hub_send_error(session, ERR_TOO_MANY, "more frames a second than limits.rate", none, false, 0, none, BUSY_RETRY_MS);
+        hub_send_error(session, ERR_TOO_MANY, "more frames a second than limits.rate", none, false, 0, none, SESSION_RETRY_MS);
         hub_send_close(session, 4429, "over its rate");
         return;
     }
@@ -227,7 +225,7 @@ static void handle_line(struct hub_session *session, struct span line)
         return;
     }
     if (frame_decode(line, &hub->arena, &frame) != ERR_OK) {
-        hub_send_error(session, ERR_BUSY, NULL, frame.ref, frame.has_id, frame.id, frame.space, BUSY_RETRY_MS);
+        hub_send_error(session, ERR_BUSY, NULL, frame.ref, frame.has_id, frame.id, frame.space, SESSION_RETRY_MS);
         return;
     }
     handle_frame(session, &frame);

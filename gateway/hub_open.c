@@ -34,7 +34,7 @@ static void start(struct hub_session *session, struct hub_space *space, const st
     if (pull != NULL && sub == NULL) sub = hub_sub_add(session, space);
     if (pull == NULL || sub == NULL) {
         free(pull);
-        hub_send_error(session, ERR_BUSY, NULL, blob_span(ref), false, 0, open->space, 1000);
+        hub_send_error(session, ERR_BUSY, NULL, blob_span(ref), false, 0, open->space, SESSION_RETRY_MS);
         return;
     }
     blob_put(sub->ref);
@@ -56,13 +56,13 @@ void hub_open_space(struct hub_session *session, const struct frame_open *open, 
     }
     struct hub_space *space = hub_space_take(hub, open->space);
     if (space == NULL) {
-        hub_send_error(session, ERR_BUSY, NULL, blob_span(ref), false, 0, open->space, 1000);
+        hub_send_error(session, ERR_BUSY, NULL, blob_span(ref), false, 0, open->space, SESSION_RETRY_MS);
         return;
     }
     if (space->rules == NULL && hub->rules.count > 0)
         refuse(session, open->space, ERR_UNKNOWN_SPACE, ref);
     else if (session->subs_count >= LIMIT_SPACES_MAX && hub_sub_find(session, space) == NULL)
-        hub_send_error(session, ERR_TOO_MANY, "more spaces than limits.spaces", blob_span(ref), false, 0, open->space, 1000);
+        hub_send_error(session, ERR_TOO_MANY, "more spaces than limits.spaces", blob_span(ref), false, 0, open->space, SESSION_RETRY_MS);
     else
         start(session, space, open, ref, once, presence);
     hub_space_put(hub, space);

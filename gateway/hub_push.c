@@ -9,7 +9,7 @@
 #include "core/record.h"
 #include "gateway/hub_parts.h"
 
-enum { RETRY_MS = 1000, NONE_FREE = 0 };
+enum { NONE_FREE = 0 };
 
 static void refuse(struct hub_session *session, const struct frame *frame, enum err code, const char *message)
 {
@@ -20,7 +20,7 @@ static void refuse(struct hub_session *session, const struct frame *frame, enum 
 
 static void postpone(struct hub_session *session, struct span space, uint64_t id, enum err code)
 {
-    hub_send_error(session, code, NULL, span_of(NULL, 0), true, id, space, RETRY_MS);
+    hub_send_error(session, code, NULL, span_of(NULL, 0), true, id, space, SESSION_RETRY_MS);
 }
 
 /* ---- the list of a session's pushes ---- */
@@ -155,13 +155,13 @@ static void note_failure(struct hub_session *session, const struct hub_space *sp
 {
     if (session->failure == NULL) session->failure = calloc(1, sizeof *session->failure);
     if (session->failure == NULL) hub_send_close(session, 1011, "out of memory"); /* order could not be kept */
-    else session_failure_note(session->failure, space->node.hash, id);
+    else session_failure_note(session->failure, space->node.hash, id, session->hub->now_ms);
 }
 
 static bool is_blocked(struct hub_session *session, const struct hub_space *space, uint64_t id)
 {
     if (session->failure == NULL) return false;
-    bool blocks = session_failure_blocks(session->failure, space->node.hash, id);
+    bool blocks = session_failure_blocks(session->failure, space->node.hash, id, session->hub->now_ms);
     if (session->failure->count > 0) return blocks;
     free(session->failure);
     session->failure = NULL;
@@ -183,7 +183,9 @@ void hub_push_append(struct hub_session *session, const struct frame *frame, boo
         refuse(session, frame, ERR_UNKNOWN_SPACE, NULL);
     } else if (!has_room(session, space, frame)) {
         postpone(session, frame->space, frame->id, ERR_TOO_MANY);
-    } else if (is_blocked(session, space, frame->id) || append(session, space, frame, with_device) != ERR_OK) {
+    } else if (is_blocked(session, space, frame->id)) {
+        postpone(session, frame->space, frame->id, ERR_BUSY);
+    } else if (append(session, space, frame, with_device) != ERR_OK) {
         note_failure(session, space, frame->id);
         postpone(session, frame->space, frame->id, ERR_BUSY);
     } else {

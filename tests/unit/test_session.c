@@ -46,36 +46,34 @@ static void session__after_a_failure_only_the_failed_push_or_an_earlier_one_open
 {
     struct session_failure failure = {0};
     (void)state;
-    assert_false(session_failure_blocks(&failure, 1, 5));
-    session_failure_note(&failure, 1, 7);
-    session_failure_note(&failure, 1, 5);
-    session_failure_note(&failure, 1, 6);
-    assert_true(session_failure_blocks(&failure, 1, 6));
-    assert_true(session_failure_blocks(&failure, 1, 8));
-    assert_true(session_failure_blocks(&failure, 1, 9));
-    assert_false(session_failure_blocks(&failure, 2, 8));
-    assert_false(session_failure_blocks(&failure, 1, 5));
-    assert_false(session_failure_blocks(&failure, 1, 6));
+    assert_false(session_failure_blocks(&failure, 1, 5, 100));
+    session_failure_note(&failure, 1, 7, 100);
+    session_failure_note(&failure, 1, 5, 100);
+    session_failure_note(&failure, 1, 6, 100);
+    assert_true(session_failure_blocks(&failure, 1, 6, 100));
+    assert_true(session_failure_blocks(&failure, 1, 8, 1099));
+    assert_false(session_failure_blocks(&failure, 2, 8, 100));
+    assert_false(session_failure_blocks(&failure, 1, 5, 1099));
+    assert_false(session_failure_blocks(&failure, 1, 6, 1099));
 }
 
 static void session__a_failure_of_what_was_answered_by_another_copy_blocks_nobody_for_ever(void **state)
 {
     struct session_failure failure = {0};
     (void)state;
-    session_failure_note(&failure, 1, 5);
-    assert_true(session_failure_blocks(&failure, 1, 7));
-    assert_true(session_failure_blocks(&failure, 1, 8));
-    assert_false(session_failure_blocks(&failure, 1, 7)); /* it begins again with its first: 5 is not missing */
-    assert_false(session_failure_blocks(&failure, 1, 8));
+    session_failure_note(&failure, 1, 5, 100);
+    assert_true(session_failure_blocks(&failure, 1, 7, 100));
+    assert_false(session_failure_blocks(&failure, 1, 7, 100 + SESSION_RETRY_MS)); /* it waited as told: 5 is not missing */
+    assert_false(session_failure_blocks(&failure, 1, 8, 100 + SESSION_RETRY_MS));
 }
 
 static void session__more_failures_than_it_can_hold_are_left_to_the_owner(void **state)
 {
     struct session_failure failure = {0};
     (void)state;
-    for (uint64_t space = 1; space <= SESSION_FAILURES_MAX + 1; space++) session_failure_note(&failure, space, 1);
-    assert_true(session_failure_blocks(&failure, SESSION_FAILURES_MAX, 2));
-    assert_false(session_failure_blocks(&failure, SESSION_FAILURES_MAX + 1, 2));
+    for (uint64_t space = 1; space <= SESSION_FAILURES_MAX + 1; space++) session_failure_note(&failure, space, 1, 100);
+    assert_true(session_failure_blocks(&failure, SESSION_FAILURES_MAX, 2, 100));
+    assert_false(session_failure_blocks(&failure, SESSION_FAILURES_MAX + 1, 2, 100));
 }
 
 static void session__silence_costs_a_ping_then_the_connection(void **state)
