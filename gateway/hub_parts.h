@@ -58,6 +58,7 @@ _Static_assert(sizeof(struct hub_sub) <= 64, "a further space costs at most 64 b
 struct hub_held {
     struct hub_held *next;
     struct blob *frame;
+    uint64_t place;           /* goes out when the session is there */
     bool with_update;         /* only needed if the space gets closed: the pull covers it otherwise */
 };
 
@@ -257,7 +258,7 @@ void hub_page_send(struct hub_sub *sub, const struct page *page, const struct pa
 void hub_pull_heal(struct hub_sub *sub);
 void hub_pull_start(struct hub_sub *sub, struct hub_pull *pull);
 void hub_pull_cancel(struct hub_sub *sub);
-void hub_pull_hold(struct hub_sub *sub, struct blob *frame, bool with_update); /* sub->pull is there */
+void hub_pull_hold(struct hub_sub *sub, struct blob *frame, uint64_t place, bool with_update); /* sub->pull is there */
 void hub_pull_let_go(struct hub_sub *sub); /* what is held goes out: the space is about to be closed */
 void hub_pull_ask_all(struct hub *hub);
 bool hub_pull_may_ask(const struct hub *hub);

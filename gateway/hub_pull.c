@@ -38,7 +38,7 @@ static void free_held(struct hub_pull *pull)
     }
 }
 
-void hub_pull_hold(struct hub_sub *sub, struct blob *frame, bool with_update)
+void hub_pull_hold(struct hub_sub *sub, struct blob *frame, uint64_t place, bool with_update)
 {
     struct hub_held *held = calloc(1, sizeof *held), **end = &sub->pull->held;
     if (held == NULL) {
@@ -46,6 +46,7 @@ void hub_pull_hold(struct hub_sub *sub, struct blob *frame, bool with_update)
         return;
     }
     held->frame = blob_take(frame);
+    held->place = place;
     held->with_update = with_update;
     while (*end != NULL) end = &(*end)->next;
     *end = held;
@@ -111,6 +112,7 @@ static int compare_runs(const struct hub_pull *a, const struct hub_pull *b)
     int order = compare_u64((uint64_t)(uintptr_t)a->sub->space, (uint64_t)(uintptr_t)b->sub->space);
     if (order == 0) order = compare_u64(a->run.place, b->run.place);
     if (order == 0) order = compare_u64(a->run.tail, b->run.tail);
+    if (order == 0) order = a->run.has_tail - b->run.has_tail;
     if (order == 0) order = compare_u64(a->run.floor, b->run.floor);
     if (order == 0) order = compare_u64(a->run.run_from, b->run.run_from);
     if (order == 0) order = (a->run.from_nothing - b->run.from_nothing) * 4 + (a->run.has_floor - b->run.has_floor) * 2 +
@@ -282,6 +284,14 @@ void hub_pull_ask_all(struct hub *hub)
     free(batches);
 }
 
+/* The owner may have said an outcome before it said what it stands behind: over a link that was just made again. */
+static bool held_is_ahead(const struct hub_sub *sub, const struct hub_pull *pull)
+{
+    bool ahead = sub->behind && pull->held != NULL;
+    for (const struct hub_held *held = pull->held; held != NULL; held = held->next) ahead = ahead || held->place > sub->place;
+    return ahead;
+}
+
 /* The run is complete: what was held goes out behind what brings the session up to the head. */
 static void finish(struct hub_sub *sub, struct hub_pull *pull)
 {
@@ -297,8 +307,8 @@ static void finish(struct hub_sub *sub, struct hub_pull *pull)
     if (pull->is_open) hub_presence_enter(sub);
     if (pull->presence) hub_presence_watch(sub);
     hub_deliver_catch_up(sub);
-    /* Still not at the head: what is held goes on waiting. */
-    if (sub->pull == NULL && sub->behind && pull->held != NULL) hub_pull_heal(sub);
+    /* Still not there: what is held goes on waiting. */
+    if (sub->pull == NULL && held_is_ahead(sub, pull)) hub_pull_heal(sub);
     if (sub->pull != NULL) {
         sub->pull->held = pull->held;
         pull->held = NULL;

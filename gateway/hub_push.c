@@ -285,8 +285,10 @@ static void send_outcome(struct hub_session *session, const struct hub_answer *a
     if (sub != NULL && sub->pull == NULL) {
         if (sub->behind) hub_pull_heal(sub);
         else if (sub->place < answer->place) hub_deliver_catch_up(sub);
+        /* Not told of yet: the link was just made again, or the socket took no more. */
+        if (sub->pull == NULL && sub->place < answer->place) hub_pull_heal(sub);
     }
-    if (sub != NULL && sub->pull != NULL) hub_pull_hold(sub, answer->frame, answer->with_update);
+    if (sub != NULL && sub->pull != NULL) hub_pull_hold(sub, answer->frame, answer->place, answer->with_update);
     else (void)hub_send_blob(session, OUT_RESULT, answer->frame);
 }
 

@@ -144,6 +144,23 @@ static void a_result_ahead_of_what_was_told_waits_for_a_pull(void **state)
     expect(ana, "{result 1}");
 }
 
+static void a_result_that_comes_before_the_head_does_waits_too(void **state)
+{
+    struct rig_conn *ana = hub_rig_connect(rig, 0, "ana", "device-01");
+    (void)state;
+    hub_rig_open(rig, ana, "chat:a", 7);
+    push(ana, 1, 0, 0);
+    rig->link.down(rig->link.ctx, 0);
+    rig->link.up(rig->link.ctx, 0);
+    answer(ana, 1, 9, false, "{result 1}"); /* of 8 and 9 nothing was told */
+    hub_rig_turn(rig);
+    expect(ana, "");
+    hub_rig_page(rig, hub_rig_ask(rig, LINK_PULL), 9, "[8,9]", 1, false);
+    hub_rig_turn(rig);
+    assert_non_null(strstr(hub_rig_next(ana), "\"docs\":[8,9]"));
+    expect(ana, "{result 1}");
+}
+
 static void a_run_tells_its_own_outcomes_and_keeps_the_others_back(void **state)
 {
     struct rig_conn *ana = hub_rig_connect(rig, 0, "ana", "device-01");
@@ -394,6 +411,7 @@ int main(void)
         TEST(an_outcome_implies_the_ack_that_comes_late),
         TEST(a_result_comes_behind_everything_up_to_its_place),
         TEST(a_result_ahead_of_what_was_told_waits_for_a_pull),
+        TEST(a_result_that_comes_before_the_head_does_waits_too),
         TEST(a_run_tells_its_own_outcomes_and_keeps_the_others_back),
         TEST(outcomes_held_for_a_run_go_out_when_the_space_is_closed),
         TEST(an_outcome_is_its_makers_alone),
