@@ -135,6 +135,7 @@ enum err frame_decode_open(struct json_value entry, struct arena *arena, struct 
     else if (need_text(&d, "space", NAME_BYTES_MAX, &ret_open->space, "spaces.space: must be a string") &&
              need_count(&d, "known", 0, &ret_open->known, "spaces.known: must be an integer from 0"))
         (void)need_count(&d, "tail", 0, &ret_open->tail, "spaces.tail: must be an integer from 0"); /* says so in `why` */
+    ret_open->has_tail = json_find(entry, "tail").type != JSON_NONE;
     ret_open->since_null = since.type == JSON_NULL || since.type == JSON_NONE;
     if (!ret_open->since_null && since.type != JSON_STRING) wrong(&d, "spaces.since: must be a cursor or null");
     /* A text that is too long to be a cursor is none of ours: as unknown as any other. */

@@ -26,7 +26,8 @@ struct frame_open {
     bool since_null;
     struct span since;   /* decoded cursor */
     uint64_t known;
-    uint64_t tail;       /* 0: all */
+    bool has_tail;       /* absent: all */
+    uint64_t tail;
 };
 
 struct frame {

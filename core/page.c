@@ -31,7 +31,7 @@ static void settle_run(struct making *m)
     struct page_run *run = &m->run;
     uint64_t head = m->space.head, held = run->has_floor ? run->floor : run->place;
     if (!run->from_nothing && (run->place > head || held > head || held < m->space.horizon)) {
-        *run = (struct page_run){.from_nothing = true, .tail = run->tail};
+        *run = (struct page_run){.from_nothing = true, .tail = run->tail, .has_tail = run->has_tail};
     }
     if (run->started) return;
     if (run->from_nothing) {
@@ -54,6 +54,10 @@ static enum err find_cut(struct making *m, const struct collection *collection, 
         enum err err = m->reader->seek(m->reader->ctx, STATE_BORN, state_key_span(&from), true, &key, &value);
         if (err != ERR_OK) return err;
         if (key.at == NULL || !state_key_parse_born(key, m->space.sid, name, &born, &id) || born <= m->run.run_from) return ERR_OK;
+        if (m->run.tail == 0) {
+            *ret_cut = born + 1; /* none at all */
+            return ERR_OK;
+        }
         if (count >= m->run.tail && born < cut) {
             *ret_cut = cut; /* there is an older one to leave out */
             return ERR_OK;
@@ -67,7 +71,7 @@ static enum err find_cut(struct making *m, const struct collection *collection, 
 static enum err find_cuts(struct making *m)
 {
     if (m->run.tail > TAIL_MAX) m->run.tail = TAIL_MAX;
-    if (m->run.started || m->run.tail == 0 || m->space.sid == 0) return ERR_OK;
+    if (m->run.started || !m->run.has_tail || m->space.sid == 0) return ERR_OK;
     m->run.tails_count = 0;
     for (size_t i = 0; i < m->request->ns->collections_count; i++) {
         const struct collection *collection = &m->request->ns->collections[i];

@@ -36,7 +36,8 @@ struct page_run {
     uint64_t floor;     /* with has_floor */
     bool started;
     uint64_t run_from;  /* the place when the run began */
-    uint64_t tail;      /* asked: newest n of each append collection; 0: all */
+    bool has_tail;      /* of each append collection only the newest `tail`, in this run */
+    uint64_t tail;
     size_t tails_count;
     struct page_tail tails[PAGE_TAILS_MAX];
 };

@@ -20,9 +20,10 @@ static struct hub_pull *make_pull(struct hub_session *session, const struct fram
     pull->presence = presence;
     pull->first = true;
     pull->run.tail = open->tail;
+    pull->run.has_tail = open->has_tail;
     pull->run.from_nothing = true;
     if (!open->since_null && cursor_decode(open->since, session->hub->log, open->space, &cursor) == CURSOR_GOOD)
-        pull->run = (struct page_run){.place = cursor.place, .has_floor = cursor.has_floor, .floor = cursor.floor, .tail = open->tail};
+        pull->run = (struct page_run){.place = cursor.place, .has_floor = cursor.has_floor, .floor = cursor.floor, .tail = open->tail, .has_tail = open->has_tail};
     return pull;
 }
 
@@ -39,7 +40,7 @@ static void start(struct hub_session *session, struct hub_space *space, const st
     }
     blob_put(sub->ref);
     sub->ref = blob_take(ref);
-    if (open->known > sub->known) sub->known = open->known;
+    sub->known = open->known; /* shapes this answer alone: only a push's makes the owner forget */
     hub_push_known(session, space, open->known);
     sub->place = pull->run.from_nothing || pull->run.has_floor ? 0 : pull->run.place;
     sub->behind = sub->watches = sub->hears = false;

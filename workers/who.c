@@ -10,6 +10,7 @@ struct who {
     uint64_t tag;
     unsigned waiting;      /* answers of the registry, and one for the asking itself */
     bool any;
+    bool listing;       /* `away` is open */
     enum err err;
     struct buf text;
     size_t space_bytes;
@@ -29,7 +30,7 @@ static void settle(struct who *who)
     if (--who->waiting != 0) return;
     struct worker *worker = who->worker;
     struct link_tell tell = {.kind = LINK_BODY, .space = span_of(who->space, who->space_bytes), .tag = who->tag, .err = who->err};
-    if (who->any) buf_add_char(&who->text, ']');
+    if (who->listing) buf_add_char(&who->text, ']');
     buf_add_char(&who->text, '}');
     if (tell.err == ERR_OK) {
         tell.frame = buf_ok(&who->text) ? blob_make(buf_span(&who->text)) : NULL;
@@ -51,7 +52,7 @@ static void on_user(void *ctx, enum err err, const struct registry_user *user)
     if (err != ERR_OK) {
         who->err = ERR_BUSY;
     } else {
-        buf_add_text(&who->text, who->any ? "," : ",\"away\":[");
+        if (who->any) buf_add_char(&who->text, ',');
         who->any = true;
         buf_add_text(&who->text, "{\"user\":");
         buf_add_json_string(&who->text, span_of(asked->name, asked->bytes));
@@ -100,6 +101,8 @@ void who_answer(struct worker *worker, uint32_t peer, uint64_t tag, struct span 
     presence_who(worker->presence, space, &who->text);
     if (members.bytes != 0 && json_check(members, &array, NULL) && array.type == JSON_ARRAY) {
         struct json_iter it = json_elements(array);
+        who->listing = json_count(array) > 0; /* where there are members, an empty list says that all are here */
+        if (who->listing) buf_add_text(&who->text, ",\"away\":[");
         while (json_next_element(&it, &id))
             if (id.type == JSON_STRING) ask(who, id);
     }

@@ -158,7 +158,7 @@ static void make_page(struct desk *desk, const char *user, const char *device, u
 
 void desk_page(struct desk *desk, const char *user, const char *device, uint64_t known, const char *space, int64_t place, uint64_t tail)
 {
-    struct page_run run = {.from_nothing = place < 0, .place = place < 0 ? 0 : (uint64_t)place, .tail = tail};
+    struct page_run run = {.from_nothing = place < 0, .place = place < 0 ? 0 : (uint64_t)place, .tail = tail, .has_tail = tail > 0};
     make_page(desk, user, device, known, space, run);
 }
 
