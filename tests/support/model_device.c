@@ -160,11 +160,12 @@ static bool is_cursor(const struct model_space *space, struct json_value value)
 
 static void settle(struct model_space *space, struct model_push *push, bool applied)
 {
-    if (push->outcome != MODEL_UNANSWERED) {
+    if (push->outcome != MODEL_UNANSWERED && !push->traceless) {
         assert(applied == (push->outcome == MODEL_APPLIED)); /* an outcome never changes */
         return;
     }
     push->outcome = applied ? MODEL_APPLIED : MODEL_REFUSED;
+    push->traceless = false;
     /* What an outcome says is there already, in a space that is open. */
     if (applied && push->adds[0] != '\0' && space->live && !space->in_run) assert(find_doc(space, push->adds) != NULL);
 }
@@ -176,7 +177,7 @@ static void settle_pushed(struct model_space *space, uint64_t pushed, struct jso
         struct json_iter iter = json_elements(refused);
         struct json_value one;
         bool applied = true;
-        if (space->pushes[i].outcome != MODEL_UNANSWERED) continue;
+        if (space->pushes[i].outcome != MODEL_UNANSWERED) continue; /* `refused` names only those past `known` */
         while (json_next_element(&iter, &one))
             if (number(one, "id") == space->pushes[i].id) applied = false;
         settle(space, &space->pushes[i], applied);
@@ -254,6 +255,7 @@ static void hear_result(struct model_space *space, struct json_value frame)
         assert(at != NULL && !space->in_run && strtoull(at + 1, NULL, 10) <= space->place);
     }
     settle(space, push, applied);
+    push->traceless = push->outcome == MODEL_REFUSED && cursor.type == JSON_NONE && json_string_is(json_find(frame, "code"), "forbidden");
 }
 
 static void hear_error(struct model_device *device, struct model_space *space, struct json_value frame)

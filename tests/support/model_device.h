@@ -16,6 +16,7 @@ enum model_outcome { MODEL_UNANSWERED, MODEL_APPLIED, MODEL_REFUSED };
 struct model_push {
     uint64_t id, after;
     enum model_outcome outcome;
+    bool traceless;     /* refused as a stranger's: another copy of it may fare otherwise */
     char ops[192];
     char adds[64];      /* the key of the document that it appends; "" : none */
 };
