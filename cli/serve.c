@@ -325,7 +325,7 @@ static void reload(struct serve *s)
     if (tls_kept) (void)cli_fail(EXIT_CONFIG, "%s", why);
     bool namespaces_kept = put_namespaces(s) != EXIT_WELL;
     log_line(keys_kept || tls_kept || namespaces_kept ? LOG_WARN_LEVEL : LOG_INFO_LEVEL, "reloaded", "keys=%s certificate=%s namespaces=%s",
-             keys_kept ? "kept" : "new", tls_kept ? "kept" : "new", namespaces_kept ? "kept" : "new");
+             keys_kept ? "kept" : "new", config_text(s->config, "tls-cert") == NULL ? "none" : tls_kept ? "kept" : "new", namespaces_kept ? "kept" : "new");
 }
 
 static void on_signal(uv_signal_t *handle, int number)
