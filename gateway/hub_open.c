@@ -69,10 +69,11 @@ void hub_open_space(struct hub_session *session, const struct frame_open *open, 
     hub_space_put(hub, space);
 }
 
-void hub_open_closed(struct hub_sub *sub, enum err code, bool purge, bool answers_open)
+/* The ref is always told: a device that has opened the space anew meanwhile knows that this is not about that. */
+void hub_open_closed(struct hub_sub *sub, enum err code, bool purge)
 {
     struct hub_session *session = sub->session;
-    frame_closed(&session->hub->text, hub_space_name(sub->space), code, purge, answers_open ? blob_span(sub->ref) : span_of(NULL, 0));
+    frame_closed(&session->hub->text, hub_space_name(sub->space), code, purge, blob_span(sub->ref));
     hub_send_text(session, OUT_CLOSED);
     hub_pull_let_go(sub); /* outcomes that waited for its pages: there will be none */
     hub_sub_remove(sub);

@@ -250,7 +250,7 @@ void hub_send_close(struct hub_session *session, unsigned code, const char *reas
 void hub_frames_handle(struct hub_session *session, struct span text);
 /* hub_open.c */
 void hub_open_space(struct hub_session *session, const struct frame_open *open, struct blob *ref, bool once, bool presence);
-void hub_open_closed(struct hub_sub *sub, enum err code, bool purge, bool answers_open);
+void hub_open_closed(struct hub_sub *sub, enum err code, bool purge);
 /* hub_page.c */
 void hub_page_current(struct hub_sub *sub, const struct page *page, const struct page_part *part);
 void hub_page_send(struct hub_sub *sub, const struct page *page, const struct page_part *part);

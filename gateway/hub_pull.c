@@ -339,7 +339,7 @@ static void take_page(struct hub_pull *pull, const struct page *page, const stru
     struct hub_session *session = sub->session;
     session->hub->counters.pages++;
     if (part->role == ROLE_NONE && !part->may_found) {
-        hub_open_closed(sub, ERR_FORBIDDEN, true, pull->is_open);
+        hub_open_closed(sub, ERR_FORBIDDEN, true);
         free(pull);
         return;
     }
@@ -364,7 +364,7 @@ static void take_page(struct hub_pull *pull, const struct page *page, const stru
 static void take_refusal(struct hub *hub, struct hub_pull *pull, enum err err)
 {
     if (err == ERR_UNKNOWN_SPACE || err == ERR_FORBIDDEN || err == ERR_INVALID) {
-        hub_open_closed(pull->sub, err, err == ERR_FORBIDDEN, pull->is_open);
+        hub_open_closed(pull->sub, err, err == ERR_FORBIDDEN);
         free(pull);
         return;
     }

@@ -215,7 +215,7 @@ static void those_removed_get_no_update_but_a_judgement(void **state)
     assert_true(ask->ask.waiters_count == 1 && span_is(ask->waiters[0].user, "bob"));
     hub_rig_page_of(rig, ask, &page);
     hub_rig_turn(rig);
-    expect(bob, "{\"type\":\"closed\",\"space\":\"chat:a\",\"code\":\"forbidden\",\"purge\":true}");
+    expect(bob, "{\"type\":\"closed\",\"space\":\"chat:a\",\"code\":\"forbidden\",\"purge\":true,\"ref\":1}");
     update(10, 11);
     hub_rig_turn(rig);
     expect(bob, "");

@@ -167,7 +167,7 @@ static void a_fresh_token_has_every_open_space_judged_anew(void **state)
     struct page page = {.from = 7, .to = 7, .head = 7, .docs = SPAN_LITERAL("[]"), .parts_count = 1, .parts = &part};
     hub_rig_page_of(rig, ask, &page);
     hub_rig_turn(rig);
-    expect(ana, "{\"type\":\"closed\",\"space\":\"chat:a\",\"code\":\"forbidden\",\"purge\":true}");
+    expect(ana, "{\"type\":\"closed\",\"space\":\"chat:a\",\"code\":\"forbidden\",\"purge\":true,\"ref\":1}");
 }
 
 static void the_older_connection_of_a_device_goes(void **state)
