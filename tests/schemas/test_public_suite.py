@@ -22,7 +22,7 @@ def suite():
     folder = ROOT / "build" / "json-schema-test-suite"
     if not list(folder.glob("*.tar.gz")):
         folder.mkdir(parents=True, exist_ok=True)
-        subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-binary", ":all:", "--no-deps",
+        subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-binary", "jsonschema", "--no-deps",
                         "--dest", str(folder), PACKAGE], check=True)
     with tarfile.open(next(folder.glob("*.tar.gz"))) as package:
         for member in package.getmembers():
