@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "core/json.h"
+#include "core/session.h"
 
 void model_device_init(struct model_device *device, struct hub_rig *rig, size_t at, const char *user, const char *name, const char *const *spaces)
 {
@@ -40,6 +41,14 @@ static void resend(struct model_device *device, struct model_space *space)
         if (space->pushes[i].outcome == MODEL_UNANSWERED) send_push(device, space, i);
 }
 
+/* After a close, and behind errors. What told an outcome may have been an update or page that it did not heed any more. */
+static void resend_later(const struct model_device *device, struct model_space *space)
+{
+    if (space->resend) return;
+    space->resend = true;
+    space->resend_ms = device->rig->now_ms + SESSION_RETRY_MS;
+}
+
 void model_device_open(struct model_device *device, size_t at)
 {
     struct model_space *space = &device->spaces[at];
@@ -63,9 +72,7 @@ void model_device_close(struct model_device *device, size_t at)
     snprintf(text, sizeof text, "{\"type\":\"close\",\"space\":\"%s\"}", space->name);
     if (device->conn == NULL) return;
     say(device, text);
-    /* What tells an outcome may be on its way as an update or page that it does not heed any more: it sends again. */
-    space->resend = true;
-    space->resend_ms = device->rig->now_ms + 1000;
+    resend_later(device, space);
 }
 
 void model_device_connect(struct model_device *device)
@@ -166,6 +173,12 @@ static void settle(struct model_space *space, struct model_push *push, bool appl
     }
     push->outcome = applied ? MODEL_APPLIED : MODEL_REFUSED;
     push->traceless = false;
+    /* It is in the log after all: a `gap` from before said otherwise. */
+    for (size_t i = 0; i < space->pushes_count; i++) {
+        if (space->pushes[i].outcome != MODEL_UNANSWERED || space->pushes[i].id < push->id) continue;
+        if (space->pushes[i].after < push->id) space->pushes[i].after = push->id;
+        break;
+    }
     /* What an outcome says is there already, in a space that is open. */
     if (applied && push->adds[0] != '\0' && space->live && !space->in_run) assert(find_doc(space, push->adds) != NULL);
 }
@@ -268,9 +281,7 @@ static void hear_error(struct model_device *device, struct model_space *space, s
         space->pushes[i].after = number(frame, "after");
         break;
     }
-    if (space->resend) return;
-    space->resend = true;
-    space->resend_ms = device->rig->now_ms + 1000;
+    resend_later(device, space);
 }
 
 static void hear(struct model_device *device, struct json_value frame)
@@ -298,6 +309,7 @@ static void hear(struct model_device *device, struct json_value frame)
         space->docs_count = 0;
         space->cursor[0] = '\0';
         space->place = 0;
+        resend_later(device, space);
     }
 }
 
