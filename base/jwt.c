@@ -24,6 +24,14 @@ void jwt_keys_free(struct jwt_keys *keys)
     free(keys);
 }
 
+size_t jwt_keys_secret_bytes(const struct jwt_keys *keys)
+{
+    size_t least = SIZE_MAX;
+    for (size_t i = 0; i < keys->count; i++)
+        if (keys->keys[i].family == JWT_HMAC && keys->keys[i].secret_bytes < least) least = keys->keys[i].secret_bytes;
+    return least;
+}
+
 bool jwt_keys_can_sign(const struct jwt_keys *keys) { return keys->count == 1 && keys->keys[0].family == JWT_HMAC; }
 
 static enum err parse_pem(struct jwt_keys *keys, struct span text, char *why, size_t why_bytes)
@@ -73,8 +81,8 @@ static const char *other_than_secret(struct span text, bool is_object)
 static enum err parse_secret(struct jwt_keys *keys, struct span text, char *why, size_t why_bytes)
 {
     if (text.bytes > 0 && text.at[text.bytes - 1] == '\n') text.bytes--;
-    if (text.bytes < JWT_SECRET_BYTES_MIN) {
-        snprintf(why, why_bytes, "an HS256 secret of fewer than %d bytes", JWT_SECRET_BYTES_MIN);
+    if (text.bytes == 0) {
+        snprintf(why, why_bytes, "an empty HS256 secret");
         return ERR_CONFIG;
     }
     struct jwt_key *key = &keys->keys[0];

@@ -19,7 +19,7 @@
 #include "core/limits.h"
 #include "core/span.h"
 
-enum { JWT_LEEWAY_MS = 30000, JWT_KEYS_MAX = 32, JWT_KEY_FILE_BYTES_MAX = 65536, JWT_SECRET_BYTES_MIN = 16 };
+enum { JWT_LEEWAY_MS = 30000, JWT_KEYS_MAX = 32, JWT_KEY_FILE_BYTES_MAX = 65536, JWT_SECRET_BYTES_ADVISED = 32 /* RFC 7518, 3.2 */ };
 
 struct jwt_keys;
 
@@ -30,6 +30,8 @@ enum err jwt_keys_load(const char *path, struct jwt_keys **ret_keys, char *why, 
 enum err jwt_keys_parse(struct span text, struct jwt_keys **ret_keys, char *why, size_t why_bytes);
 void jwt_keys_free(struct jwt_keys *keys);
 bool jwt_keys_can_sign(const struct jwt_keys *keys); /* it is an HS256 secret */
+/* The shortest secret among them; SIZE_MAX: none is one. */
+size_t jwt_keys_secret_bytes(const struct jwt_keys *keys);
 
 struct jwt_rules {
     const char *issuer;   /* NULL: any */

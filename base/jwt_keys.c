@@ -154,7 +154,7 @@ static enum err add_secret(struct jwt_keys *keys, struct json_value jwk, const c
 {
     unsigned char room[NUMBER_BYTES_MAX];
     size_t bytes = member64(jwk, "k", room, sizeof room);
-    if (bytes == SIZE_MAX || bytes < JWT_SECRET_BYTES_MIN) return refuse(why, why_bytes, "a JWK whose `k` is malformed, or of fewer than 16 bytes");
+    if (bytes == SIZE_MAX || bytes == 0) return refuse(why, why_bytes, "a JWK whose `k` is malformed, or empty");
     struct jwt_key *key = next_key(keys, id, algorithm[0] == '\0' ? "HS256" : algorithm);
     if (key == NULL) return refuse(why, why_bytes, "more than 32 keys");
     key->family = JWT_HMAC;

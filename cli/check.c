@@ -97,7 +97,8 @@ int check_main(int argc, char **argv)
     if (code == EXIT_WELL) code = check_namespaces(config_text(config, "namespaces"));
     if (code == EXIT_WELL) code = check_tls(config_text(config, "tls-cert"), config_text(config, "tls-key"));
     if (code == EXIT_WELL && config_text(config, "jwt-key") != NULL && (code = keys_load(config, false, &keys)) == EXIT_WELL)
-        printf("jwt-key: %s\n", jwt_keys_can_sign(keys) ? "an HS256 secret" : "public keys");
+        printf("jwt-key: %s%s\n", jwt_keys_can_sign(keys) ? "an HS256 secret" : "public keys",
+               jwt_keys_secret_bytes(keys) < JWT_SECRET_BYTES_ADVISED ? ", shorter than the 32 bytes that RFC 7518 asks for" : "");
     if (code == EXIT_WELL) code = check_data(config_text(config, "data"));
     size_t count = config_list(config, "listen", &listen);
     for (size_t i = 0; i < count && code == EXIT_WELL; i++) code = check_address(listen[i]);

@@ -235,6 +235,8 @@ static int open_backends(struct serve *s)
     if (err != ERR_OK) return cli_fail(exit_code_of(err), "--data %s: %s", options.dir, why);
     int code = keys_load(s->config, config_is_on(s->config, "dev"), &s->keys);
     if (code != EXIT_WELL) return code;
+    if (jwt_keys_secret_bytes(s->keys) < JWT_SECRET_BYTES_ADVISED)
+        log_line(LOG_WARN_LEVEL, "short_secret", "bytes=%zu advised=%d", jwt_keys_secret_bytes(s->keys), JWT_SECRET_BYTES_ADVISED);
     struct worker_options worker = {
         .loop = &s->loop, .reader = embedded_reader(s->embedded), .rules_writer = embedded_rules_writer(s->embedded),
         .link = embedded_link_owner(s->embedded), .registry = embedded_registry(s->embedded), .data_dir = options.dir,

@@ -77,13 +77,12 @@ static void a_secret_is_its_bytes_less_one_final_newline(void **state)
     assert_false(takes(SPAN_LITERAL("binary\0bytes\xff\x80, and more"), SPAN_LITERAL("binary\0bytes\xff\x80, and less")));
 }
 
-static void a_short_secret_is_refused(void **state)
+static void an_empty_secret_is_refused(void **state)
 {
     (void)state;
     assert_int_equal(parse(SPAN_LITERAL("")), ERR_CONFIG);
     assert_int_equal(parse(SPAN_LITERAL("\n")), ERR_CONFIG);
-    assert_int_equal(parse(SPAN_LITERAL("123456789012345\n")), ERR_CONFIG);
-    assert_int_equal(parse(SPAN_LITERAL("1234567890123456\n")), ERR_OK);
+    assert_int_equal(parse(SPAN_LITERAL("s\n")), ERR_OK); /* what an operator chose is his: `check` and the log warn of it */
 }
 
 static void a_public_key_in_another_dress_is_no_secret(void **state)
@@ -169,7 +168,7 @@ static void what_a_set_holds_for_others_is_passed_over(void **state)
 static void a_malformed_key_refuses_its_set(void **state)
 {
     static const char *const malformed[] = {
-        "{\"kty\":\"oct\"}", "{\"kty\":\"oct\",\"k\":\"AAAA\"}", "{\"kty\":\"oct\",\"k\":\"not base64url!\"}", "{\"kty\":\"RSA\",\"n\":\"\",\"e\":\"AQAB\"}",
+        "{\"kty\":\"oct\"}", "{\"kty\":\"oct\",\"k\":\"\"}", "{\"kty\":\"oct\",\"k\":\"not base64url!\"}", "{\"kty\":\"RSA\",\"n\":\"\",\"e\":\"AQAB\"}",
         "{\"kty\":\"RSA\",\"n\":\"AQAB\",\"e\":\"AQAB\"}", "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"AAAA\",\"y\":\"AAAA\"}",
         "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE\",\"y\":\"AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE\"}",
         "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"AAAA\"}", "{\"kty\":\"oct\",\"kid\":7,\"k\":\"" FIRST64 "\"}"};
@@ -203,7 +202,7 @@ static void a_file_that_cannot_be_used_is_named(void **state)
     (void)state;
     int fd = mkstemp(path);
     assert_true(fd >= 0);
-    assert_int_equal(write(fd, "too short\n", 10), 10);
+    assert_int_equal(write(fd, "\n", 1), 1);
     assert_int_equal(jwt_keys_load(path, &keys, line, sizeof line), ERR_CONFIG);
     assert_non_null(strstr(line, path));
     assert_non_null(strstr(line, "--jwt-key"));
@@ -223,7 +222,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_secret_is_its_bytes_less_one_final_newline),
-        cmocka_unit_test(a_short_secret_is_refused),
+        cmocka_unit_test(an_empty_secret_is_refused),
         cmocka_unit_test(a_public_key_in_another_dress_is_no_secret),
         cmocka_unit_test(pem_that_is_no_public_key_is_refused),
         cmocka_unit_test(weak_or_foreign_kinds_of_keys_are_refused),
