@@ -126,6 +126,15 @@ def test_tail_of_one_leaves_the_newest(chat):
     assert messages(reader, space) == ["m0299", "m0300"]
 
 
+def test_a_tail_of_zero_leaves_all_out(chat):
+    space, owner, reader = chat
+    reader.open(space, tail=0)
+    assert messages(reader, space) == []
+    fill(owner, space, 300, 301)
+    reader.barrier(space)
+    assert messages(reader, space) == ["m0300"]
+
+
 def test_a_big_space_comes_in_several_pages_that_do_not_divide_a_push(device):
     a = device()
     space = f"todos:{a.user}"
