@@ -177,7 +177,7 @@ def test_a_key_files_final_newline_is_not_part_of_the_secret(server, tmp_path):
 
 
 def test_check_finds_what_is_well_and_what_is_not(tmp_path):
-    good = run("check", "--jwt-key", key(tmp_path), "--data", str(tmp_path / "d"))
+    good = run("check", "--listen", "127.0.0.1:0", "--jwt-key", key(tmp_path), "--data", str(tmp_path / "d"))
     assert good.returncode == 0, good.stderr
     bad = run("check", "--jwt-key", str(tmp_path / "nosuch"), "--data", str(tmp_path / "d"))
     assert bad.returncode in (69, 78) and (bad.stderr + bad.stdout).strip()
