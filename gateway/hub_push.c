@@ -277,10 +277,20 @@ void hub_push_answer(struct hub *hub, const struct link_tell *tell)
         .is_error = tell->is_error, .code = tell->code, .frame = blob_take(tell->frame)};
 }
 
+/* The refusal of a stranger's push: it has no place in the log's order, so it waits for nothing, and has to come before a page
+ * whose `pushed` speaks of later ones. */
+static bool is_placeless(const struct hub_answer *answer)
+{
+    struct json_value frame;
+    return answer->code == ERR_FORBIDDEN && json_check(blob_span(answer->frame), &frame, NULL) &&
+           json_find(frame, "cursor").type == JSON_NONE;
+}
+
 /* An outcome in an open space comes after everything up to its place, or is the update itself. */
 static void send_outcome(struct hub_session *session, const struct hub_answer *answer)
 {
     struct hub_sub *sub = session->job != NULL ? NULL : hub_sub_find(session, answer->space);
+    if (sub != NULL && is_placeless(answer)) sub = NULL;
     if (sub != NULL && sub->pull == NULL && answer->with_update) return; /* the update is the outcome, or a pull's `pushed` */
     if (sub != NULL && sub->pull == NULL) {
         if (sub->behind) hub_pull_heal(sub);

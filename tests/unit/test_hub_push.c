@@ -180,6 +180,21 @@ static void a_run_tells_its_own_outcomes_and_keeps_the_others_back(void **state)
     expect(ana, "");
 }
 
+static void a_strangers_refusal_waits_for_nothing(void **state)
+{
+    struct rig_conn *ana = hub_rig_connect(rig, 0, "ana", "device-01");
+    static const char frame[] = "{\"type\":\"result\",\"id\":1,\"status\":\"rejected\",\"code\":\"forbidden\"}";
+    struct link_tell tell = {.kind = LINK_ANSWER, .space = SPAN_LITERAL("chat:a"), .user = SPAN_LITERAL("ana"), .device = SPAN_LITERAL("device-01"),
+                             .session = ana->number, .id = 1, .place = 9, .code = ERR_FORBIDDEN, .frame = blob_make(span_text(frame))};
+    (void)state;
+    hub_rig_say(rig, ana, "{\"type\":\"open\",\"ref\":1,\"spaces\":[{\"space\":\"chat:a\",\"since\":null}]}");
+    push(ana, 1, 0, 0);
+    rig->link.told(rig->link.ctx, &tell);
+    blob_put(tell.frame);
+    hub_rig_turn(rig);
+    expect(ana, frame);
+}
+
 static void outcomes_held_for_a_run_go_out_when_the_space_is_closed(void **state)
 {
     struct rig_conn *ana = hub_rig_connect(rig, 0, "ana", "device-01");
@@ -413,6 +428,7 @@ int main(void)
         TEST(a_result_ahead_of_what_was_told_waits_for_a_pull),
         TEST(a_result_that_comes_before_the_head_does_waits_too),
         TEST(a_run_tells_its_own_outcomes_and_keeps_the_others_back),
+        TEST(a_strangers_refusal_waits_for_nothing),
         TEST(outcomes_held_for_a_run_go_out_when_the_space_is_closed),
         TEST(an_outcome_is_its_makers_alone),
         TEST(what_the_device_knows_is_not_asked_for_and_no_error_of_it_reaches_anybody),
