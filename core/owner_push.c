@@ -285,6 +285,8 @@ enum err owner_push_step(struct owner *owner, struct owner_case *c, bool ask, st
     }
     enum err err = gather(owner, c, &entry_stored);
     if (err != ERR_OK) return err;
+    /* Who asks again for what its device has said to know needs no answer, and `forked` would be a false one. */
+    if (ask && c->push->id <= owner->entry.known) return ERR_OK;
     if (c->push->has_device && c->push->id <= owner->entry.last) return answer_repeat(owner, c, ret_out);
     if (ask) return ERR_OK; /* still to come in the log */
     if (c->role == ROLE_NONE && !owner->entry.exists) {

@@ -177,9 +177,10 @@ static int on_writeable(struct lws *wsi, struct edge_conn *conn)
     if (conn->session == NULL) close_conn(conn, 1013, "too many connections");
     if (conn->closing) return 0;
     if (conn->ping) {
-        unsigned char room[LWS_PRE + 1];
+        unsigned char ping[LWS_PRE + 1] = {0};
+        ping[LWS_PRE] = '.'; /* lws 4.1.6 keeps a pong without a payload to itself */
         conn->ping = false;
-        if (lws_write(wsi, room + LWS_PRE, 0, LWS_WRITE_PING) < 0) return -1;
+        if (lws_write(wsi, ping + LWS_PRE, 1, LWS_WRITE_PING) < 0) return -1;
     }
     bool room = write_held(conn);
     if (conn->dead) return -1;

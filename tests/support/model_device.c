@@ -269,14 +269,16 @@ static void hear_result(struct model_space *space, struct json_value frame)
     }
     settle(space, push, applied);
     push->traceless = push->outcome == MODEL_REFUSED && cursor.type == JSON_NONE && json_string_is(json_find(frame, "code"), "forbidden");
+    space->was_stranger = space->was_stranger || push->traceless;
 }
 
 static void hear_error(struct model_device *device, struct model_space *space, struct json_value frame)
 {
     struct json_value code = json_find(frame, "code");
-    assert(json_string_is(code, "busy") || json_string_is(code, "gap") || json_string_is(code, "too_many"));
-    /* The log lacks what `after` names: the first of what is unanswered goes behind what it has. */
-    for (size_t i = 0; json_string_is(code, "gap") && i < space->pushes_count; i++) {
+    bool gap = json_string_is(code, "gap"), forked = json_string_is(code, "forked");
+    assert(gap || json_string_is(code, "busy") || json_string_is(code, "too_many") || (forked && space->was_stranger));
+    /* The log has another last push than `after` says: the first of what is unanswered goes behind that. */
+    for (size_t i = 0; (gap || forked) && i < space->pushes_count; i++) {
         if (space->pushes[i].outcome != MODEL_UNANSWERED || space->pushes[i].id <= number(frame, "after")) continue;
         space->pushes[i].after = number(frame, "after");
         break;

@@ -32,6 +32,7 @@ struct model_space {
     size_t docs_count, pushes_count;
     struct model_doc docs[MODEL_DOCS];
     struct model_push pushes[MODEL_PUSHES];
+    bool was_stranger;  /* a push was refused here without a trace: a late copy of it may stand in the log unheard of */
     bool resend;        /* an error told it to, when the time has come */
     int64_t resend_ms;
 };

@@ -289,6 +289,9 @@ static void owner__an_outcome_asked_again_is_answered_only_if_it_is_in_the_log(v
     assert_true(out.has_answer);
     assert_int_equal(out.answer.session, 9);
     assert_int_equal(out.writes_count, 0);
+    ana(desk, 2, 1, 1, "[]"); /* the device knows the first one's */
+    assert_int_equal(owner_ask(desk->owner, &reader, asked, &out), ERR_OK);
+    assert_false(out.has_answer);
 }
 
 static void owner__a_backends_push_without_a_device_is_applied_each_time(void **state)
