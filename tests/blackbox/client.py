@@ -264,7 +264,11 @@ class Device:
             after = None
 
     def outcome(self, space, push_id, timeout=TIMEOUT):
+        """Waits for it, and for the log's next millisecond: an edit made on hearing of it is the later one, by the clock too."""
         self.until(lambda: (space, push_id) in self.outcomes, timeout, f"outcome of push {push_id} to {space}")
+        heard_ms = time.time_ns() // 1_000_000
+        while time.time_ns() // 1_000_000 == heard_ms:
+            pass
         return self.outcomes[(space, push_id)]
 
     def do(self, space, *ops, timeout=TIMEOUT, **options):
