@@ -108,6 +108,8 @@ struct link_gateway {
 struct link_owner;
 struct link_owner_ops {
     enum err (*send)(struct link_owner *link, uint32_t peer, const struct link_tell *tell);
+    /* This process answers for the partition from now on, or no longer: gateways find it, or look elsewhere. */
+    void (*owns)(struct link_owner *link, uint32_t partition, bool owned);
 };
 struct link_owner {
     const struct link_owner_ops *ops;

@@ -44,6 +44,12 @@ struct log_record {
     struct span bytes;    /* valid during the callback */
 };
 
+/* What a process is told of a partition that it owns from now on. */
+struct log_assignment {
+    uint64_t first, next;   /* what the log holds now: an owner is caught up when it has passed `next` */
+    uint64_t silent_below;  /* an earlier owner journalled what lies below: it is replayed without a word to anybody; 0: nothing was */
+};
+
 struct log_reader;
 struct log_reader_ops {
     /* Begins to deliver a partition's records from `offset` on. ERR_CORRUPT when the log no longer, or not yet, holds it. */
@@ -56,6 +62,8 @@ struct log_reader_ops {
     enum err (*range)(struct log_reader *reader, uint32_t partition, uint64_t *ret_first, uint64_t *ret_next);
     /* Reads one durable record again; `bytes` valid until the next call. ERR_UNKNOWN when it is not held. */
     enum err (*read)(struct log_reader *reader, uint32_t partition, uint64_t offset, struct log_record *ret_record);
+    /* Ends what `revoked` began: the owner has journalled what it had, and another may have the partition. */
+    void (*release)(struct log_reader *reader, uint32_t partition);
 };
 struct log_reader {
     const struct log_reader_ops *ops;
@@ -65,8 +73,8 @@ struct log_reader {
     /* A batch of durable records, in order. */
     void (*records)(void *ctx, uint32_t partition, const struct log_record *records, size_t count);
     /* This process owns the partition from now on (embedded: all of them, right after the loop starts), or no longer. */
-    void (*assigned)(void *ctx, uint32_t partition);
-    void (*revoked)(void *ctx, uint32_t partition);
+    void (*assigned)(void *ctx, uint32_t partition, const struct log_assignment *assignment);
+    void (*revoked)(void *ctx, uint32_t partition); /* no record comes any more; answered by ops->release() */
     /* The log failed for good (disk full, torn): `why` names what to mend. */
     void (*failed)(void *ctx, enum err err, const char *why);
 };

@@ -65,13 +65,12 @@ static enum err open_store(struct partition *p, struct store_stamp *ret_stamp, c
 }
 
 /* The log must still be the one that the store came from: the record before its offset tells. */
-static enum err check_log(struct partition *p, const struct store_stamp *stamp, char *why, size_t why_bytes)
+static enum err check_log(struct partition *p, const struct log_assignment *assignment, const struct store_stamp *stamp, char *why,
+                          size_t why_bytes)
 {
     struct log_reader *reader = p->worker->options.reader;
     struct log_record record;
-    uint64_t first, next;
-    enum err err = reader->ops->range(reader, p->index, &first, &next);
-    if (err != ERR_OK) return err;
+    uint64_t first = assignment->first, next = assignment->next;
     p->target = next;
     p->last_hash = stamp->last_hash;
     p->durable = stamp->next_offset;
@@ -81,20 +80,20 @@ static enum err check_log(struct partition *p, const struct store_stamp *stamp, 
         return ERR_CORRUPT;
     }
     if (stamp->next_offset == 0 || stamp->next_offset <= first) return ERR_OK; /* nothing to compare; start() judges the rest */
-    err = reader->ops->read(reader, p->index, stamp->next_offset - 1, &record);
+    enum err err = reader->ops->read(reader, p->index, stamp->next_offset - 1, &record);
     if (err == ERR_OK && hash_64(record.bytes) == stamp->last_hash) return ERR_OK;
     snprintf(why, why_bytes, "the log is not the one that the store was made from: restore the data directory from one copy");
     return err == ERR_OK ? ERR_CORRUPT : err;
 }
 
-void partition_assign(struct partition *p)
+void partition_assign(struct partition *p, const struct log_assignment *assignment)
 {
     struct log_reader *reader = p->worker->options.reader;
     struct store_stamp stamp = {0, 0};
     char why[256] = "";
     if (p->state != PARTITION_WAITING) return;
     enum err err = open_store(p, &stamp, why, sizeof why);
-    if (err == ERR_OK) err = check_log(p, &stamp, why, sizeof why);
+    if (err == ERR_OK) err = check_log(p, assignment, &stamp, why, sizeof why);
     if (err == ERR_OK) {
         err = reader->ops->start(reader, p->index, stamp.next_offset);
         if (err != ERR_OK)

@@ -40,10 +40,10 @@ struct partition *worker_partition(struct worker *worker, struct span space)
 
 /* ---- the log's callbacks ---- */
 
-static void on_assigned(void *ctx, uint32_t partition)
+static void on_assigned(void *ctx, uint32_t partition, const struct log_assignment *assignment)
 {
     struct worker *worker = ctx;
-    if (!worker->closing) partition_assign(&worker->partitions[partition]);
+    if (!worker->closing) partition_assign(&worker->partitions[partition], assignment);
 }
 
 static void on_records(void *ctx, uint32_t partition, const struct log_record *records, size_t count)

@@ -122,7 +122,7 @@ void worker_go_on_closing(struct worker *worker);
 struct partition *worker_partition(struct worker *worker, struct span space);
 
 /* partition.c */
-void partition_assign(struct partition *p);
+void partition_assign(struct partition *p, const struct log_assignment *assignment);
 void partition_take(struct partition *p, const struct log_record *records, size_t count);
 void partition_answer(struct partition *p, uint32_t peer, const struct owner_answer *answer);
 void partition_fail(struct partition *p, enum err err, const char *why);

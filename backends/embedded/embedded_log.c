@@ -209,8 +209,11 @@ static void on_async(uv_async_t *async)
     if (log->closing) return;
     if (!log->assigned_told) {
         log->assigned_told = true;
-        for (uint32_t i = 0; i < log->partitions && log->reader.assigned != NULL; i++)
-            log->reader.assigned(log->reader.ctx, i);
+        for (uint32_t i = 0; i < log->partitions && log->reader.assigned != NULL; i++) {
+            struct log_assignment assignment = {0};
+            (void)log->reader.ops->range(&log->reader, i, &assignment.first, &assignment.next); /* from memory: it cannot fail */
+            log->reader.assigned(log->reader.ctx, i, &assignment);
+        }
     }
     struct done *done = take_done(log, &broken), *next;
     for (; done != NULL; done = next) {
@@ -316,7 +319,14 @@ static enum err read_one(struct log_reader *reader, uint32_t partition, uint64_t
 }
 
 static const struct log_writer_ops writer_ops = {append};
-static const struct log_reader_ops reader_ops = {start, pause_part, trim, range, read_one};
+/* No partition is ever revoked here. */
+static void release(struct log_reader *reader, uint32_t partition)
+{
+    (void)reader;
+    (void)partition;
+}
+
+static const struct log_reader_ops reader_ops = {start, pause_part, trim, range, read_one, release};
 
 struct log_writer *embedded_log_writer(struct embedded_log *log, size_t place)
 {

@@ -42,10 +42,12 @@ static void on_records(void *ctx, uint32_t partition, const struct log_record *r
     }
 }
 
-static void on_assigned(void *ctx, uint32_t partition)
+static void on_assigned(void *ctx, uint32_t partition, const struct log_assignment *assignment)
 {
     struct log_desk *desk = ctx;
     (void)partition;
+    assert_true(assignment->first <= assignment->next);
+    assert_int_equal(assignment->silent_below, 0);
     desk->assigned++;
 }
 
