@@ -70,7 +70,7 @@ struct log_reader {
     uint32_t partitions;
     const char *name;
     void *ctx;
-    /* A batch of durable records, in order. */
+    /* A batch of durable records, in order. One that begins below the assignment's silent_below ends there. */
     void (*records)(void *ctx, uint32_t partition, const struct log_record *records, size_t count);
     /* This process owns the partition from now on (embedded: all of them, right after the loop starts), or no longer. */
     void (*assigned)(void *ctx, uint32_t partition, const struct log_assignment *assignment);

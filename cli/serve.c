@@ -19,6 +19,7 @@
 #include "core/name.h"
 #include "gateway/edge.h"
 #include "gateway/hub.h"
+#include "workers/host_uv.h"
 #include "workers/worker.h"
 
 enum { METRICS_BYTES_MAX = 262144, DEV_TOKEN_S = 3600, SIGNALS = 3 };
@@ -237,10 +238,13 @@ static int open_backends(struct serve *s)
     if (code != EXIT_WELL) return code;
     if (jwt_keys_secret_bytes(s->keys) < JWT_SECRET_BYTES_ADVISED)
         log_line(LOG_WARN_LEVEL, "short_secret", "bytes=%zu advised=%d", jwt_keys_secret_bytes(s->keys), JWT_SECRET_BYTES_ADVISED);
+    struct worker_host *host;
+    err = host_uv_open(&s->loop, clock_wall_ms, &host);
+    if (err != ERR_OK) return cli_fail(exit_code_of(err), "the worker's threads cannot be started: %s", err_text(err));
     struct worker_options worker = {
-        .loop = &s->loop, .reader = embedded_reader(s->embedded), .rules_writer = embedded_rules_writer(s->embedded),
+        .host = host, .reader = embedded_reader(s->embedded), .rules_writer = embedded_rules_writer(s->embedded),
         .link = embedded_link_owner(s->embedded), .registry = embedded_registry(s->embedded), .data_dir = options.dir,
-        .fsync = options.fsync, .now_ms = clock_wall_ms, .say = say, .say_ctx = s, .failed = on_failed};
+        .fsync = options.fsync, .say = say, .say_ctx = s, .failed = on_failed};
     err = worker_open(&worker, &s->worker);
     return err == ERR_OK ? put_namespaces(s) : cli_fail(exit_code_of(err), "--data %s: the store cannot be opened: %s", options.dir, err_text(err));
 }

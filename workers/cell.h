@@ -1,7 +1,7 @@
 /* One written value: immutable and counted, so that overlay, journal and pages share its bytes.
  *
  * FORMAT of `bytes`: a byte for the table, the key, the value. Counts belong to the loop's thread; the journal's and the
- * pages' threads only read cells that the loop's thread holds for them. */
+ * pages' jobs only read cells that the loop's thread holds for them. */
 #ifndef TIDEGATE_WORKERS_CELL_H
 #define TIDEGATE_WORKERS_CELL_H
 

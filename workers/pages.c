@@ -1,8 +1,7 @@
-/* What gateways ask for and snapshots answer: pages, history, conflicts, members. Made in libuv's pool, told on the loop.
+/* What gateways ask for and snapshots answer: pages, history, conflicts, members. Made on other threads (host.h), told on the loop.
  *
  * A job holds everything that the other thread reads: its own copy of the question, a patch, the rules' set. One read
  * transaction a page. The answer's text is one blob; it reaches the loop with a single reference. */
-#include <assert.h>
 #include <stdlib.h>
 
 #include "core/arena.h"
@@ -14,8 +13,8 @@
 enum { TEXT_BYTES_MAX = 33554432, ARENA_BYTES_MAX = 67108864 };
 
 struct page_job {
-    uv_work_t work;
-    struct worker *worker;
+    struct worker_job job; /* first */
+    struct partition *p;           /* the loop's */
     struct store *store;
     uint32_t peer;
     enum link_ask_kind kind;
@@ -43,7 +42,7 @@ void pages_refuse(struct worker *worker, uint32_t peer, const struct link_ask *a
     worker_send(worker, peer, &tell);
 }
 
-/* ---- in the pool ---- */
+/* ---- on another thread ---- */
 
 static void make_page(struct page_job *job, const struct state_reader *reader)
 {
@@ -101,9 +100,9 @@ static void make_blob(struct page_job *job)
     for (size_t i = 0; i < job->page.parts_count; i++) move_into(&job->text, job->blob, &job->page.parts[i].refused);
 }
 
-static void run(uv_work_t *work)
+static void run(struct worker_job *work)
 {
-    struct page_job *job = work->data;
+    struct page_job *job = (struct page_job *)(void *)work;
     struct snapshot snapshot = {0};
     arena_init(&job->arena, ARENA_BYTES_MAX);
     buf_init(&job->text, TEXT_BYTES_MAX);
@@ -121,7 +120,7 @@ static void run(uv_work_t *work)
 
 static void tell(struct page_job *job)
 {
-    struct worker *worker = job->worker;
+    struct worker *worker = job->p->worker;
     struct link_tell tell_of = {.kind = is_page(job->kind) ? LINK_PAGE : LINK_BODY, .space = job->request.space, .tag = job->tag,
                                 .err = job->err, .at = job->at, .more = job->more};
     if (job->err == ERR_OK && job->kind == LINK_WHO) {
@@ -138,11 +137,12 @@ static void tell(struct page_job *job)
     worker_send(worker, job->peer, &tell_of);
 }
 
-static void on_made(uv_work_t *work, int status)
+static void on_made(struct worker_job *work)
 {
-    struct page_job *job = work->data;
-    struct worker *worker = job->worker;
-    assert(status == 0); /* jobs are never cancelled */
+    struct page_job *job = (struct page_job *)(void *)work;
+    struct partition *p = job->p;
+    struct worker *worker = p->worker;
+    p->pages_running--;
     worker->pages_running--;
     worker->counters.pages++;
     if (job->err != ERR_OK) worker->counters.pages_failed++;
@@ -154,6 +154,7 @@ static void on_made(uv_work_t *work, int status)
     buf_fini(&job->text);
     free(job);
     if (worker->closing) worker_go_on_closing(worker);
+    else partition_go_on_leaving(p);
 }
 
 static struct span copy(char **at, struct span span)
@@ -227,7 +228,8 @@ static enum err submit(struct partition *p, uint32_t peer, const struct link_ask
         free(job);
         return ERR_INTERNAL;
     }
-    job->worker = worker;
+    job->job = (struct worker_job){.run = run, .done = on_made};
+    job->p = p;
     job->store = p->store;
     job->peer = peer;
     job->request.ns = ns;
@@ -235,10 +237,9 @@ static enum err submit(struct partition *p, uint32_t peer, const struct link_ask
     job->request.clock_ms = owner_clock_ms(p->owner);
     job->rules = p->rules;
     p->rules->refs++;
-    job->work.data = job;
     worker->pages_running++;
-    int code = uv_queue_work(worker->options.loop, &job->work, run, on_made);
-    assert(code == 0);
+    p->pages_running++;
+    worker->host->ops->work(worker->host, WORKER_LANE_PAGES, &job->job);
     return ERR_OK;
 }
 
@@ -246,6 +247,6 @@ void pages_ask(struct worker *worker, uint32_t peer, const struct link_ask *ask)
 {
     struct partition *p = worker_partition(worker, ask->space);
     bool known = ask->space.bytes <= LIMIT_SPACE_BYTES_MAX && (ask->kind == LINK_PULL || ask->waiters_count > 0);
-    enum err err = !known ? ERR_INVALID : p->state == PARTITION_RUNNING && !worker->closing ? submit(p, peer, ask) : ERR_BUSY;
+    enum err err = !known ? ERR_INVALID : p->owned && p->state == PARTITION_RUNNING && !worker->closing ? submit(p, peer, ask) : ERR_BUSY;
     if (err != ERR_OK) pages_refuse(worker, peer, ask, err);
 }

@@ -7,12 +7,22 @@
 #include "core/record.h"
 #include "workers/worker_parts.h"
 
+/* Gateways look elsewhere, before anything is given up. */
+static void disown(struct partition *p)
+{
+    struct link_owner *link = p->worker->options.link;
+    if (p->owned) link->ops->owns(link, p->index, false);
+    p->owned = false;
+}
+
 void partition_fail(struct partition *p, enum err err, const char *why)
 {
     if (p->state == PARTITION_FAILED) return;
     struct worker *worker = p->worker;
     bool started = p->state == PARTITION_RUNNING;
     p->state = PARTITION_FAILED;
+    p->abandoned = true;
+    disown(p);
     if (started) worker->options.reader->ops->pause(worker->options.reader, p->index, true);
     worker_say(worker, "partition_failed", "partition=%u code=%s why=\"%s\"", p->index, err_name(err), why);
     if (worker->options.failed != NULL) worker->options.failed(worker->options.say_ctx, err, why);
@@ -91,7 +101,8 @@ void partition_assign(struct partition *p, const struct log_assignment *assignme
     struct log_reader *reader = p->worker->options.reader;
     struct store_stamp stamp = {0, 0};
     char why[256] = "";
-    if (p->state != PARTITION_WAITING) return;
+    assert(p->state == PARTITION_WAITING);
+    p->silent_below = assignment->silent_below;
     enum err err = open_store(p, &stamp, why, sizeof why);
     if (err == ERR_OK) err = check_log(p, assignment, &stamp, why, sizeof why);
     if (err == ERR_OK) {
@@ -106,7 +117,31 @@ void partition_assign(struct partition *p, const struct log_assignment *assignme
     p->state = PARTITION_RUNNING;
     worker_say(p->worker, "partition_open", "partition=%u next=%llu end=%llu", p->index,
                (unsigned long long)stamp.next_offset, (unsigned long long)p->target);
+    partition_heed(p);
     if (stamp.next_offset >= p->target) rules_check(p);
+}
+
+/* A last batch is stored, pages under way are made; then another owner may have it. */
+void partition_revoke(struct partition *p)
+{
+    disown(p);
+    p->state = PARTITION_LEAVING;
+    partition_journal_seal(p);
+    partition_go_on_leaving(p);
+}
+
+void partition_go_on_leaving(struct partition *p)
+{
+    struct worker *worker = p->worker;
+    struct log_reader *reader = worker->options.reader;
+    if (p->state != PARTITION_LEAVING || p->journaling || p->pages_running != 0) return;
+    if (!p->abandoned && p->overlay != NULL && overlay_gathered(p->overlay) != 0) {
+        partition_journal_arm(worker); /* no memory to seal it a moment ago */
+        return;
+    }
+    partition_close(p);
+    *p = (struct partition){.worker = worker, .index = p->index};
+    reader->ops->release(reader, p->index);
 }
 
 /* ---- records ---- */
@@ -141,6 +176,7 @@ void partition_answer(struct partition *p, uint32_t peer, const struct owner_ans
     blob_put(tell.frame);
 }
 
+/* In silence its earlier owner has said so; here it only joins the store. */
 static enum err set_aside(struct partition *p, const struct log_record *record, const char *why)
 {
     size_t why_bytes = strlen(why);
@@ -154,6 +190,7 @@ static enum err set_aside(struct partition *p, const struct log_record *record, 
     if (p->dead_last == NULL) p->dead_first = dead;
     else p->dead_last->next = dead;
     p->dead_last = dead;
+    if (record->offset < p->silent_below) return ERR_OK;
     p->worker->counters.dead_letters++;
     worker_say(p->worker, "dead_letter", "partition=%u offset=%llu why=\"%s\"", p->index, (unsigned long long)record->offset, why);
     return ERR_OK;
@@ -171,6 +208,7 @@ static enum err take_one(struct partition *p, const struct log_record *record, b
     p->last_hash = hash_64(record->bytes);
     p->worker->counters.records++;
     *ret_rules = *ret_rules || out.namespaces_changed;
+    if (record->offset < p->silent_below) return ERR_OK;
     if (out.has_update) send_update(p, &out.update);
     if (out.has_answer && (p->worker->options.gateways_outlive || record->offset >= p->target)) {
         const struct peer *peer = (const struct peer *)(const void *)map_find(&p->worker->peers, out.answer.gateway);
@@ -179,13 +217,28 @@ static enum err take_one(struct partition *p, const struct log_record *record, b
     return ERR_OK;
 }
 
-static void heed_bounds(struct partition *p)
+static void set_paused(struct partition *p, bool paused)
 {
-    if (overlay_gathered_bytes(p->overlay) > JOURNAL_BYTES) partition_journal_seal(p);
-    partition_journal_arm(p->worker);
-    if (p->paused || overlay_bytes(p->overlay) <= OVERLAY_BYTES_MAX) return;
-    p->paused = true;
-    p->worker->options.reader->ops->pause(p->worker->options.reader, p->index, true);
+    struct log_reader *reader = p->worker->options.reader;
+    if (p->paused == paused) return;
+    p->paused = paused;
+    reader->ops->pause(reader, p->index, paused);
+}
+
+/* A batch of the journal is silent or not, never half: at silent_below delivery waits until all before it is stored. */
+void partition_heed(struct partition *p)
+{
+    struct link_owner *link = p->worker->options.link;
+    if (p->state != PARTITION_RUNNING) return;
+    bool waits = !p->owned && owner_next_offset(p->owner) >= p->silent_below;
+    if (waits || overlay_gathered_bytes(p->overlay) > JOURNAL_BYTES) partition_journal_seal(p);
+    if (waits && !p->journaling && overlay_gathered(p->overlay) == 0) {
+        waits = false;
+        p->owned = true;
+        link->ops->owns(link, p->index, true);
+    }
+    if (overlay_gathered(p->overlay) != 0 || p->sweep_more) partition_journal_arm(p->worker);
+    set_paused(p, waits || overlay_bytes(p->overlay) > (p->paused ? OVERLAY_BYTES_MAX / 2 : OVERLAY_BYTES_MAX));
 }
 
 static const char *why_of(enum err err)
@@ -199,6 +252,7 @@ void partition_take(struct partition *p, const struct log_record *records, size_
 {
     bool rules_changed = false;
     if (p->state != PARTITION_RUNNING) return;
+    assert(p->owned || records[count - 1].offset < p->silent_below); /* log.h: a batch ends there */
     enum err err = partition_read_begin(p);
     for (size_t i = 0; err == ERR_OK && i < count; i++) err = take_one(p, &records[i], &rules_changed);
     p->durable = records[count - 1].offset + 1;
@@ -212,7 +266,7 @@ void partition_take(struct partition *p, const struct log_record *records, size_
     bool was_behind = records[0].offset < p->target;
     if (caught_up && (was_behind || rules_changed)) rules_check(p);
     p->sweep_more = true;
-    heed_bounds(p);
+    partition_heed(p);
 }
 
 /* A slice; `sweep_more` stays while there may be others due. */
@@ -220,7 +274,7 @@ void partition_sweep(struct partition *p)
 {
     struct owner_out out;
     bool more = true;
-    if (p->state != PARTITION_RUNNING || !p->sweep_more) return;
+    if (!p->owned || !p->sweep_more) return; /* what an earlier owner swept is his to journal */
     enum err err = partition_read_begin(p);
     if (err == ERR_OK) {
         for (int i = 0; err == ERR_OK && more && i < SWEEP_COUNT; i++) {

@@ -137,16 +137,18 @@ void rules_check(struct partition *p)
     if (in_force) p->rules_sent = 0;
 }
 
-static void on_retry(uv_timer_t *timer)
+void rules_retry(struct worker *worker)
 {
-    struct worker *worker = timer->data;
+    worker->retry_armed = false;
     for (uint32_t i = 0; i < worker->partitions_count; i++)
         if (!worker->partitions[i].rules_in_force) rules_check(&worker->partitions[i]);
 }
 
 static void arm_retry(struct worker *worker)
 {
-    if (!worker->closing && !uv_is_active((uv_handle_t *)&worker->retry_timer)) uv_timer_start(&worker->retry_timer, on_retry, RETRY_MS, 0);
+    if (worker->closing || worker->retry_armed) return;
+    worker->retry_armed = true;
+    worker->host->ops->arm(worker->host, WORKER_TIMER_RETRY, RETRY_MS);
 }
 
 /* A refused append is made again; of a good one the record itself tells. */

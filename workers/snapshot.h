@@ -2,7 +2,7 @@
  *
  * INVARIANT 1: the result is one state of the owner. A store that is as far as the patch, or farther, is read alone (the
  * patch is in it); otherwise the patch's cells, which hold everything between the store's state and the patch's, go over it.
- * Opened, read and closed on one thread of libuv's pool; the patch is held by the loop's thread meanwhile. */
+ * Opened, read and closed on one thread; the patch is held by the loop's thread meanwhile. */
 #ifndef TIDEGATE_WORKERS_SNAPSHOT_H
 #define TIDEGATE_WORKERS_SNAPSHOT_H
 

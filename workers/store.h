@@ -7,7 +7,7 @@
  * 1. A batch is applied whole, with its stamp, or not at all; the stamp's next offset never goes back.
  * 2. The store never leads the log: what is applied comes from durable records.
  * At most DEAD_MAX dead letters are kept: the oldest goes.
- * store_apply() runs on the journal's thread, views on any, each on one. */
+ * store_apply() runs in the journal's lane, views on any, each on one. */
 #ifndef TIDEGATE_WORKERS_STORE_H
 #define TIDEGATE_WORKERS_STORE_H
 

@@ -52,6 +52,12 @@ static void on_records(void *ctx, uint32_t partition, const struct log_record *r
     if (!worker->closing) partition_take(&worker->partitions[partition], records, count);
 }
 
+static void on_revoked(void *ctx, uint32_t partition)
+{
+    struct worker *worker = ctx;
+    if (!worker->closing) partition_revoke(&worker->partitions[partition]);
+}
+
 static void on_log_failed(void *ctx, enum err err, const char *why)
 {
     struct worker *worker = ctx;
@@ -62,18 +68,18 @@ static void on_log_failed(void *ctx, enum err err, const char *why)
 
 /* ---- presence ---- */
 
-static void on_presence_timer(uv_timer_t *timer);
+static int64_t now_ms(struct worker *worker) { return worker->host->ops->now_ms(worker->host); }
 
 static void arm_presence(struct worker *worker)
 {
     int64_t due_ms = presence_due_ms(worker->presence);
     if (due_ms == INT64_MAX || worker->closing) {
-        uv_timer_stop(&worker->presence_timer);
+        worker->host->ops->disarm(worker->host, WORKER_TIMER_PRESENCE);
         return;
     }
-    int64_t wait_ms = due_ms - worker->options.now_ms();
+    int64_t wait_ms = due_ms - now_ms(worker);
     if (due_ms < 0 || wait_ms < 0) wait_ms = 0;
-    uv_timer_start(&worker->presence_timer, on_presence_timer, (uint64_t)wait_ms, 0);
+    worker->host->ops->arm(worker->host, WORKER_TIMER_PRESENCE, (uint64_t)wait_ms);
 }
 
 static void send_presence(struct worker *worker, struct span space, uint32_t peer, uint64_t session, struct span text)
@@ -91,10 +97,9 @@ static void emit_presence(void *ctx, struct span space, struct span frame)
     for (size_t i = 0; i < count; i++) send_presence(worker, space, peers[i], 0, frame);
 }
 
-static void on_presence_timer(uv_timer_t *timer)
+static void step_presence(struct worker *worker)
 {
-    struct worker *worker = timer->data;
-    presence_step(worker->presence, worker->options.now_ms(), worker, emit_presence);
+    presence_step(worker->presence, now_ms(worker), worker, emit_presence);
     arm_presence(worker);
 }
 
@@ -102,7 +107,7 @@ static void note_presence(struct worker *worker, uint32_t peer, const struct lin
 {
     struct presence_event event = {.peer = peer, .space = ask->space, .user = ask->user, .device = ask->device,
                                    .session = ask->session, .state = ask->state, .meta = ask->meta};
-    if (presence_tell(worker->presence, &event, worker->options.now_ms()) != ERR_OK)
+    if (presence_tell(worker->presence, &event, now_ms(worker)) != ERR_OK)
         worker_say(worker, "presence_lost", "code=memory");
     arm_presence(worker);
 }
@@ -111,7 +116,7 @@ static void watch(struct worker *worker, uint32_t peer, const struct link_ask *a
 {
     struct buf buf;
     buf_init(&buf, LIMIT_PRESENCE_HERE_MAX * (LIMIT_META_BYTES_MAX + 8 * LIMIT_USER_BYTES_MAX) + 4096);
-    presence_snapshot(worker->presence, ask->space, worker->options.now_ms(), &buf);
+    presence_snapshot(worker->presence, ask->space, now_ms(worker), &buf);
     if (buf_ok(&buf)) send_presence(worker, ask->space, peer, ask->session, buf_span(&buf));
     buf_fini(&buf);
     arm_presence(worker);
@@ -128,7 +133,7 @@ static void take_interest(struct worker *worker, uint32_t peer, struct span spac
         worker_say(worker, "interest_lost", "code=memory");
         return;
     }
-    if (p->state != PARTITION_RUNNING || partition_read_begin(p) != ERR_OK) return;
+    if (!p->owned || partition_read_begin(p) != ERR_OK) return;
     enum err err = space_state_read(&p->reader, space, &state);
     if (err == ERR_OK) {
         tell.place = state.head;
@@ -142,7 +147,7 @@ static void tell_outcome(struct worker *worker, uint32_t peer, const struct link
 {
     struct partition *p = worker_partition(worker, ask->space);
     struct owner_out out;
-    if (ask->record == NULL || p->state != PARTITION_RUNNING || partition_read_begin(p) != ERR_OK) return;
+    if (ask->record == NULL || !p->owned || partition_read_begin(p) != ERR_OK) return;
     if (owner_ask(p->owner, &p->reader, blob_span(ask->record), &out) == ERR_OK && out.has_answer)
         partition_answer(p, peer, &out.answer);
     partition_read_end(p);
@@ -205,7 +210,7 @@ static void on_left(void *ctx, uint32_t id)
     if (map_find(&worker->peers, peer->node.key) == &peer->node) map_take(&worker->peers, &peer->node);
     free(peer);
     interests_drop_peer(&worker->interests, id);
-    presence_drop_peer(worker->presence, id, worker->options.now_ms());
+    presence_drop_peer(worker->presence, id, now_ms(worker));
     arm_presence(worker);
 }
 
@@ -217,19 +222,15 @@ static void wire(struct worker *worker)
     struct log_writer *writer = worker->options.rules_writer;
     struct link_owner *link = worker->options.link;
     reader->ctx = writer->ctx = link->ctx = worker;
+    worker->host->worker = worker;
     reader->assigned = on_assigned;
+    reader->revoked = on_revoked;
     reader->records = on_records;
     reader->failed = on_log_failed;
     writer->acked = rules_acked;
     link->asked = on_asked;
     link->joined = on_joined;
     link->left = on_left;
-}
-
-static void open_timer(struct worker *worker, uv_timer_t *timer)
-{
-    uv_timer_init(worker->options.loop, timer);
-    timer->data = worker;
 }
 
 static void dispose(struct worker *worker)
@@ -253,13 +254,13 @@ enum err worker_open(const struct worker_options *options, struct worker **ret_w
     struct worker *worker = calloc(1, sizeof *worker);
     if (worker == NULL) return ERR_MEMORY;
     worker->options = *options;
+    worker->host = options->host;
     worker->partitions_count = options->reader->partitions;
     worker->data_dir = strdup(options->data_dir);
     worker->partitions = calloc(worker->partitions_count, sizeof *worker->partitions);
     worker->told = calloc(LIMIT_NAMESPACES_MAX, sizeof *worker->told);
     enum err err = worker->data_dir == NULL || worker->partitions == NULL || worker->told == NULL ? ERR_MEMORY : ERR_OK;
     if (err == ERR_OK) err = presence_open(&worker->presence);
-    if (err == ERR_OK) err = journal_open(options->loop, worker, partition_journal_done, &worker->journal);
     if (err != ERR_OK) {
         dispose(worker);
         return err;
@@ -268,33 +269,29 @@ enum err worker_open(const struct worker_options *options, struct worker **ret_w
         worker->partitions[i].worker = worker;
         worker->partitions[i].index = i;
     }
-    open_timer(worker, &worker->journal_timer);
-    open_timer(worker, &worker->presence_timer);
-    open_timer(worker, &worker->retry_timer);
     wire(worker);
     *ret_worker = worker;
     return ERR_OK;
 }
 
-static void on_handle_closed(uv_handle_t *handle)
+void worker_timer(struct worker *worker, enum worker_timer timer)
 {
-    struct worker *worker = handle->data;
-    if (--worker->handles != 0) return;
-    void *ctx = worker->closed_ctx;
-    void (*closed)(void *) = worker->closed;
-    dispose(worker);
-    closed(ctx);
+    if (worker->closing) return;
+    if (timer == WORKER_TIMER_JOURNAL) partition_journal_tick(worker);
+    else if (timer == WORKER_TIMER_PRESENCE) step_presence(worker);
+    else rules_retry(worker);
 }
 
-static void on_journal_closed(void *ctx)
+static void on_host_closed(void *ctx)
 {
     struct worker *worker = ctx;
-    uv_timer_t *timers[] = {&worker->journal_timer, &worker->presence_timer, &worker->retry_timer};
-    worker->handles = sizeof timers / sizeof *timers;
-    for (size_t i = 0; i < sizeof timers / sizeof *timers; i++) uv_close((uv_handle_t *)timers[i], on_handle_closed);
+    void *closed_ctx = worker->closed_ctx;
+    void (*closed)(void *) = worker->closed;
+    dispose(worker);
+    closed(closed_ctx);
 }
 
-/* Called when something that was under way is done, until nothing is: a last batch each, then the threads and handles. */
+/* Called when something that was under way is done, until nothing is: a last batch each, then the host. */
 void worker_go_on_closing(struct worker *worker)
 {
     bool busy = worker->pages_running != 0 || worker->asks_running != 0;
@@ -302,9 +299,9 @@ void worker_go_on_closing(struct worker *worker)
         partition_journal_seal(&worker->partitions[i]);
         busy = busy || worker->partitions[i].journaling;
     }
-    if (busy || worker->handles_closed) return;
-    worker->handles_closed = true;
-    journal_close(worker->journal, worker, on_journal_closed);
+    if (busy || worker->host_closing) return;
+    worker->host_closing = true;
+    worker->host->ops->close(worker->host, worker, on_host_closed);
 }
 
 void worker_close(struct worker *worker, void *ctx, void (*closed)(void *ctx))
@@ -316,14 +313,13 @@ void worker_close(struct worker *worker, void *ctx, void (*closed)(void *ctx))
     worker->closed = closed;
     for (uint32_t i = 0; i < worker->partitions_count; i++) reader->ops->pause(reader, i, true);
     reader->assigned = NULL;
+    reader->revoked = NULL;
     reader->failed = NULL;
     worker->options.rules_writer->acked = NULL;
     worker->options.link->asked = NULL;
     worker->options.link->joined = NULL;
     worker->options.link->left = NULL;
-    uv_timer_stop(&worker->journal_timer);
-    uv_timer_stop(&worker->presence_timer);
-    uv_timer_stop(&worker->retry_timer);
+    for (int i = 0; i < WORKER_TIMERS; i++) worker->host->ops->disarm(worker->host, (enum worker_timer)i);
     worker_go_on_closing(worker);
 }
 

@@ -1,14 +1,17 @@
 /* The worker: owns partitions. The hub that joins log, owner, overlay, store, journal, pages, presence and links.
  *
- * Everything here runs on the loop's thread; journal.h has a thread of its own, pages run in libuv's pool.
+ * Everything here runs on the loop's thread, but what jobs carry out elsewhere: batches and pages (host.h).
  * INVARIANTS
  * 1. What the store says is never ahead of the log; a record is trimmed only after its effects are committed.
  * 2. A record's effects are visible to pages from the moment that its update is sent.
  * 3. A partition that failed answers ERR_BUSY and makes the worker not ready; the others go on.
  *
- * USE  worker_open() before the loop first runs (it sets ctx and callbacks of reader, rules_writer and link).
+ * 4. A partition that is owned (link.h, owns()) runs and has passed what an earlier owner journalled; only then is it answered
+ *    for. What lies below is replayed in silence: stepped and stored, told to nobody.
+ *
+ * USE  worker_open() before the loop first runs (it sets ctx and callbacks of host, reader, rules_writer and link).
  *      worker_namespaces_put() at once after it, and again on HUP: readiness waits for them to be in force.
- *      worker_close() journals what is left, then tells `closed`; only then close the backends. */
+ *      worker_close() journals what is left, closes the host, then tells `closed`; only then close the backends. */
 #ifndef TIDEGATE_WORKERS_WORKER_H
 #define TIDEGATE_WORKERS_WORKER_H
 
@@ -21,19 +24,17 @@
 #include "backends/registry.h"
 #include "core/err.h"
 #include "core/span.h"
+#include "workers/host.h"
 
-struct uv_loop_s; /* uv_loop_t */
-struct worker;
 
 struct worker_options {
-    struct uv_loop_s *loop;
+    struct worker_host *host;
     struct log_reader *reader;
     struct log_writer *rules_writer;  /* for namespace records alone */
     struct link_owner *link;
     struct registry *registry;
     const char *data_dir;             /* DIR/store-N is made in it */
     bool fsync;                       /* of the stores; false only where the log does not either */
-    int64_t (*now_ms)(void);          /* any steady or wall clock: presence's grace, durations */
     uint64_t journal_ms;              /* 0: 100 */
     /* True where gateways are processes of their own. Where they are not, whoever waited for the outcome of a record from
      * before this process is gone, and his session's number may be another's: such answers are not sent. */
@@ -64,6 +65,7 @@ struct worker_counters {
 
 enum err worker_open(const struct worker_options *options, struct worker **ret_worker);
 void worker_close(struct worker *worker, void *ctx, void (*closed)(void *ctx));
+void worker_timer(struct worker *worker, enum worker_timer timer); /* the host's: it rang */
 
 /* These texts shall be in force in every partition: a record is appended wherever another text (or none) is. Texts are
  * copied; a call replaces what an earlier one still had to do. ERR_CONFIG with `why` when one does not compile. */

@@ -3,13 +3,10 @@
 #ifndef TIDEGATE_WORKERS_WORKER_PARTS_H
 #define TIDEGATE_WORKERS_WORKER_PARTS_H
 
-#include <uv.h>
-
 #include "core/limits.h"
 #include "core/namespace.h"
 #include "core/owner.h"
 #include "workers/interests.h"
-#include "workers/journal.h"
 #include "workers/overlay.h"
 #include "workers/presence.h"
 #include "workers/store.h"
@@ -51,9 +48,20 @@ struct told_rule {
     bool presence;
 };
 
+/* A batch on its way to the store. */
+struct journal_job {
+    struct worker_job job; /* first */
+    struct partition *p;
+    struct store *store;
+    struct store_batch batch;
+    bool silent;              /* an earlier owner journalled it: for the store alone */
+    enum err err;
+};
+
 enum partition_state {
     PARTITION_WAITING, /* not assigned */
     PARTITION_RUNNING,
+    PARTITION_LEAVING, /* revoked: its last batch is stored, then all of it is dropped */
     PARTITION_FAILED   /* stopped for good, what it had journalled stays */
 };
 
@@ -66,6 +74,9 @@ struct partition {
     struct overlay *overlay;
     struct rules *rules;
     uint64_t target;          /* the log's end at assignment: ready when passed */
+    uint64_t silent_below;    /* an earlier owner told and journalled what lies below */
+    bool owned;               /* told to the link: past silent_below, and what lies below is stored */
+    bool abandoned;           /* what is not stored is dropped: the store or the log failed */
     uint64_t last_hash;       /* of the record before the owner's next */
     uint64_t durable;         /* the greatest offset delivered, plus one */
     bool paused;
@@ -77,6 +88,7 @@ struct partition {
     bool journaling;
     struct journal_job job;
     struct overlay_batch batch;
+    size_t pages_running;     /* they read the store */
     /* the owner's reader: overlay over a view of the store, while `reading` */
     unsigned reading;
     struct store_view *view;
@@ -94,7 +106,7 @@ struct worker {
     char *data_dir;
     uint32_t partitions_count;
     struct partition *partitions;
-    struct journal *journal;
+    struct worker_host *host;
     struct interests interests;
     struct presence *presence;
     struct map peers;
@@ -104,11 +116,9 @@ struct worker {
     struct told_rule *told;   /* LIMIT_NAMESPACES_MAX of them */
     size_t told_count;
     struct worker_counters counters;
-    uv_timer_t journal_timer, presence_timer, retry_timer;
-    bool journal_armed;
+    bool journal_armed, retry_armed;
     size_t pages_running, asks_running;
-    bool log_failed, closing, handles_closed;
-    unsigned handles;
+    bool log_failed, closing, host_closing;
     char why[256];
     void *closed_ctx;
     void (*closed)(void *ctx);
@@ -123,6 +133,8 @@ struct partition *worker_partition(struct worker *worker, struct span space);
 
 /* partition.c */
 void partition_assign(struct partition *p, const struct log_assignment *assignment);
+void partition_revoke(struct partition *p);
+void partition_heed(struct partition *p);            /* when something gathered or was stored: pauses, goes on, begins to own */
 void partition_take(struct partition *p, const struct log_record *records, size_t count);
 void partition_answer(struct partition *p, uint32_t peer, const struct owner_answer *answer);
 void partition_fail(struct partition *p, enum err err, const char *why);
@@ -133,8 +145,9 @@ void partition_sweep(struct partition *p);
 /* partition_journal.c */
 void partition_journal_arm(struct worker *worker);
 void partition_journal_seal(struct partition *p);   /* where something gathered and nothing is under way */
-void partition_journal_done(void *worker, struct journal_job *job);
+void partition_journal_tick(struct worker *worker);
 void partition_close(struct partition *p);          /* nothing is under way */
+void partition_go_on_leaving(struct partition *p);  /* when something that was under way is done */
 
 /* pages.c */
 void pages_ask(struct worker *worker, uint32_t peer, const struct link_ask *ask);
@@ -149,6 +162,7 @@ enum err rules_load(struct partition *p);             /* p->rules anew from stat
 void rules_put(struct rules *rules);                  /* accepts NULL */
 void rules_tell_all(struct worker *worker, uint32_t peer);
 void rules_check(struct partition *p);                /* appends what is wanted and not in force */
+void rules_retry(struct worker *worker);
 void rules_acked(void *worker, const struct log_ack *acks, size_t count);
 void rules_fini(struct worker *worker);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/hash.h"
+#include "workers/host_uv.h"
 
 enum { WAIT_MS = 30000 };
 
@@ -85,10 +86,13 @@ void owner_rig_open(struct owner_rig *rig, const char *const *namespaces, size_t
         abort();
     }
     clocked = rig;
-    struct worker_options worker = {.loop = &rig->loop, .reader = embedded_reader(rig->embedded),
+    struct worker_host *host;
+    err = host_uv_open(&rig->loop, now_ms, &host);
+    assert(err == ERR_OK);
+    struct worker_options worker = {.host = host, .reader = embedded_reader(rig->embedded),
                                     .rules_writer = embedded_rules_writer(rig->embedded),
                                     .link = embedded_link_owner(rig->embedded), .registry = embedded_registry(rig->embedded),
-                                    .data_dir = rig->dir, .fsync = false, .now_ms = now_ms, .journal_ms = 5, .say_ctx = rig,
+                                    .data_dir = rig->dir, .fsync = false, .journal_ms = 5, .say_ctx = rig,
                                     .failed = on_failed};
     err = worker_open(&worker, &rig->worker);
     assert(err == ERR_OK);
