@@ -33,7 +33,7 @@ PACKAGE_LIBS = $(eval PACKAGE_LIBS := $(shell pkg-config --libs $(PACKAGES)))$(P
 COMPILE = $(CC) -std=c11 -D_GNU_SOURCE $(FLAGS) $(WARNINGS) -I. $(PACKAGE_CFLAGS) -MMD -MP $(CFLAGS)
 LIBS = $(PACKAGE_LIBS) -lpthread
 
-SOURCES := $(wildcard core/*.c base/*.c backends/*.c backends/embedded/*.c backends/kafka/*.c gateway/*.c workers/*.c cli/*.c)
+SOURCES := $(wildcard core/*.c base/*.c backends/*.c backends/*/*.c gateway/*.c workers/*.c cli/*.c)
 LIB := $(OUT)/libtidegate_server.a
 LIB_OBJECTS := $(patsubst %.c,$(OUT)/%.o,$(filter-out cli/main.c,$(SOURCES))) $(OUT)/gen/demo.o $(OUT)/gen/namespaces.o
 SUPPORT := $(OUT)/libsupport.a

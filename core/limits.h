@@ -53,6 +53,13 @@ enum {
     LIMIT_HTTP_JOBS = 4096,            /* HTTP calls under way: 503 */
     LIMIT_HTTP_PAGES_BYTES = 16777216, /* pages that one sync carries: the spaces past it get an error `too_many` */
     LIMIT_HTTP_BYTES = 134217728,      /* and of all that are under way: likewise */
+    /* of the links between gateways and owners */
+    LIMIT_LINK_FRAME_BYTES = 34603008, /* one frame: a longer one ends the link */
+    LIMIT_LINK_ASKS_BYTES = 16777216,  /* unsent from a gateway to an owner: questions and signals are `busy`, the hub asks again */
+    LIMIT_LINK_QUEUE_BYTES = 268435456, /* unsent from a gateway to an owner, all told: the link is cut, and made again */
+    LIMIT_LINK_TELLS_BYTES = 67108864, /* unsent from an owner to a gateway, pages not counted: the link is cut */
+    LIMIT_LINK_PAGES_BYTES = 16777216, /* pages that wait for a gateway: nothing more is read from it until they are fewer */
+    LIMIT_LINK_GATEWAYS = 1024,        /* gateways that one owner process serves, half-made links included: a further one is refused */
     LIMIT_NAMESPACES_MAX = 64,         /* namespaces in force: a further one is refused at load */
     LIMIT_COLLECTIONS_MAX = 32,        /* collections of one namespace: refused at load */
     LIMIT_NAMESPACE_BYTES_MAX = 65536  /* a namespace's text: refused at load */

@@ -1,6 +1,5 @@
 /* Runs of pages: asked of the owner, many waiters at a time; each waiter's page made of the shared documents and its own
  * part. A session's next page is asked for only when the last one is out. */
-#include <assert.h>
 #include <stdlib.h>
 
 #include "gateway/hub_parts.h"
@@ -380,7 +379,8 @@ void hub_pull_page(struct hub *hub, const struct link_tell *tell)
     map_take(&hub->groups, node);
     hub->pages_asked -= LIMIT_PAGE_BYTES;
     hub->pulls_due = hub->pulls_due || hub->pulls != NULL;
-    assert(tell->err != ERR_OK || tell->page->parts_count == group->count);
+    /* An owner that answers for others than it was asked about is no better than one that failed. */
+    enum err err = tell->err == ERR_OK && tell->page->parts_count != group->count ? ERR_INTERNAL : tell->err;
     for (size_t i = 0; i < group->count; i++) {
         struct hub_pull *pull = group->pulls[i];
         if (pull->sub == NULL) {
@@ -388,7 +388,7 @@ void hub_pull_page(struct hub *hub, const struct link_tell *tell)
             continue;
         }
         struct hub_session *session = pull->sub->session;
-        if (tell->err != ERR_OK) take_refusal(hub, pull, tell->err);
+        if (err != ERR_OK) take_refusal(hub, pull, err);
         else take_page(pull, tell->page, &tell->page->parts[i]);
         hub_send_at_once(session);
     }
