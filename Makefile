@@ -57,7 +57,7 @@ install: tidegate ## binary, docs and namespaces under $(DESTDIR)$(PREFIX)
 
 # -- the three tiers ----------------------------------------------------------------------------------------------
 CHECK := unit tidy tidy-test docs-check
-SUITES := $(CHECK) unit-asan unit-tsan vectors-check fuzz schemas $(if $(wildcard tests/blackbox/test_*.py),blackbox) \
+SUITES := $(CHECK) web-unit unit-asan unit-tsan vectors-check fuzz schemas $(if $(wildcard tests/blackbox/test_*.py),blackbox) \
   $(if $(wildcard tests/browser/package.json),browser) $(if $(wildcard tests/autobahn/run),autobahn)
 check: tidegate ## tier 1, under a minute, for every edit: build, unit tests, the house's rules, docs
 	+@MAKE='$(MAKE)' tests/run-suites $(CHECK)
@@ -95,6 +95,8 @@ blackbox: tidegate build/venv/ready ## the protocol, against the running server
 	@build/venv/bin/python -m pytest -q tests/blackbox
 browser: tidegate tests/browser/node_modules/.ready ## the demo in a real browser
 	@cd tests/browser && node --test
+web-unit: web/client/node_modules/.ready ## the client in TypeScript, its parts, in node
+	@cd web/client && node node_modules/typescript/bin/tsc -p . --noEmit && node build.mjs --tests && node --test ../../build/web-unit/
 autobahn: tidegate build/venv/ready ## RFC 6455, by Autobahn's cases
 	@PATH="$(CURDIR)/build/venv/bin:$$PATH" tests/autobahn/run
 bench-quick: tidegate $(OUT)/bench/load ## idle connections, a room beside a bare writer, durable acks
@@ -113,12 +115,12 @@ docs-check: tidegate ## are they as the tables say?
 	echo "$$passed passed, $$failed failed"; [ $$failed -eq 0 ]
 
 clean: ## forget everything built, the demo's data too
-	rm -rf build tidegate tests/browser/node_modules
+	rm -rf build tidegate tests/browser/node_modules web/client/node_modules web/client/dist
 help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 .PHONY: all run install check test soak unit unit-asan unit-tsan unit-build fuzz fuzz-run fuzz-clang fuzz-clang-run tidy tidy-test \
-  vectors vectors-check schemas blackbox browser autobahn bench-quick docs docs-check clean help tidegate tools
+  vectors vectors-check schemas blackbox browser web-unit autobahn bench-quick docs docs-check clean help tidegate tools
 
 # -- rules --------------------------------------------------------------------------------------------------------
 tidegate: $(OUT)/tidegate
@@ -182,6 +184,10 @@ build/venv/ready: $(wildcard tests/*/requirements.txt) | build/setup-test
 tests/browser/node_modules/.ready: tests/browser/package-lock.json | build/setup-browser
 	@echo "  npm   tests/browser"
 	@cd tests/browser && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+web/client/node_modules/.ready: web/client/package-lock.json | build/setup-browser
+	@echo "  npm   web/client"
+	@cd web/client && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
 -include $(NAMES:%=$(OUT)/%.d)

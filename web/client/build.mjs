@@ -1,0 +1,64 @@
+/* Builds the package into dist/, and the demo into web/demo/.
+ *
+ *     node build.mjs            both; prints the client's size, and fails past its bound
+ *     node build.mjs --check    is the demo that is committed what these sources build? closes with "N passed, N failed"
+ *     node build.mjs --tests    the unit tests, bundled for node into build/web-unit
+ */
+import { build } from 'esbuild';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+
+const here = dirname(fileURLToPath(import.meta.url)), root = join(here, '../..'), app = join(root, 'web/app'), demo = join(root, 'web/demo');
+const CLIENT_BYTES_MAX = 20000; // gzipped, minified, idb in it
+const common = { bundle: true, format: 'esm', target: 'es2022', charset: 'utf8', logLevel: 'warning', absWorkingDir: here };
+
+const tsc = (project) => execFileSync(process.execPath, [join(here, 'node_modules/typescript/bin/tsc'), '-p', project], { stdio: 'inherit' });
+
+async function buildPackage() {
+  rmSync(join(here, 'dist'), { recursive: true, force: true });
+  tsc(here);
+  await build({ ...common, entryPoints: ['src/index.ts', 'src/react.ts', 'src/service-worker.ts'], outdir: 'dist', splitting: true, external: ['idb', 'react'] });
+  await build({ ...common, entryPoints: ['src/index.ts'], outfile: 'dist/tidegate.js', minify: true });
+  const bytes = gzipSync(readFileSync(join(here, 'dist/tidegate.js')), { level: 9 }).length;
+  console.log(`@tidegate/client: ${bytes} bytes gzipped, of at most ${CLIENT_BYTES_MAX}`);
+  if (bytes > CLIENT_BYTES_MAX) throw new Error('the client has grown past its bound');
+}
+
+/* The demo imports the client from beside it, as any page would: one copy, readable. */
+async function buildDemo() {
+  const outputs = new Map();
+  const add = async (options) => {
+    for (const file of (await build({ ...common, ...options, write: false })).outputFiles) outputs.set(file.path.slice(demo.length + 1), Buffer.from(file.contents));
+  };
+  const beside = { name: 'beside', setup: (b) => b.onResolve({ filter: /^@tidegate\/client$/ }, () => ({ path: './tidegate.js', external: true })) };
+  await add({ entryPoints: ['src/index.ts'], outfile: join(demo, 'tidegate.js') });
+  await add({ entryPoints: ['src/service-worker.ts'], outfile: join(demo, 'tidegate-service-worker.js') });
+  await add({ entryPoints: [join(app, 'main.ts')], outfile: join(demo, 'demo.js'), plugins: [beside] });
+  for (const name of readdirSync(app).filter((one) => /\.(html|css|svg)$/.test(one))) outputs.set(name, readFileSync(join(app, name)));
+  return outputs;
+}
+
+if (process.argv.includes('--tests')) {
+  const tests = readdirSync(join(here, 'test')).filter((name) => name.endsWith('.test.ts')).map((name) => join(here, 'test', name));
+  rmSync(join(root, 'build/web-unit'), { recursive: true, force: true });
+  await build({ ...common, entryPoints: tests, outdir: join(root, 'build/web-unit'), platform: 'node', nodePaths: [join(here, 'node_modules')] });
+} else if (process.argv.includes('--check')) {
+  const outputs = await buildDemo(), committed = readdirSync(demo);
+  let failed = 0;
+  for (const name of new Set([...outputs.keys(), ...committed])) {
+    if (committed.includes(name) && outputs.get(name)?.equals(readFileSync(join(demo, name)))) continue;
+    console.log(`web/demo/${name}: not what the sources build; make web mends it`);
+    failed++;
+  }
+  console.log(`${outputs.size - Math.min(failed, outputs.size)} passed, ${failed} failed`);
+  process.exitCode = failed > 0 ? 1 : 0;
+} else {
+  await buildPackage();
+  const outputs = await buildDemo();
+  mkdirSync(demo, { recursive: true });
+  for (const name of readdirSync(demo)) if (!outputs.has(name)) rmSync(join(demo, name));
+  for (const [name, bytes] of outputs) writeFileSync(join(demo, name), bytes);
+}
