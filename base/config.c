@@ -8,7 +8,7 @@
 /* Whatever `serve` takes, `check` takes too: it is given the very same options. */
 #define ALL (CONFIG_SERVE | CONFIG_CHECK)
 static const struct config_setting settings[] = {
-    {"listen", CONFIG_LIST, ALL, "ADDR", "127.0.0.1:8080", "host:port to serve devices on; may be given several times; port 0 takes any", 0, 0},
+    {"listen", CONFIG_LIST, ALL | CONFIG_HEALTH, "ADDR", "127.0.0.1:8080", "host:port to serve devices on; may be given several times; port 0 takes any", 0, 0},
     {"data", CONFIG_TEXT, ALL | CONFIG_TOKEN, "DIR", NULL, "the directory of log, store and registry; made when it is not there", 0, 0},
     {"namespaces", CONFIG_TEXT, ALL, "DIR", NULL, "namespaces (*.json) in place of those that ship", 0, 0},
     {"jwt-key", CONFIG_TEXT, ALL | CONFIG_TOKEN, "FILE", NULL, "an HS256 secret, a PEM public key, or a JWKS", 0, 0},
@@ -20,7 +20,7 @@ static const struct config_setting settings[] = {
     {"heartbeat", CONFIG_SECONDS, ALL, "S", "25", "between pings; two without a byte end a connection", 1, 3600},
     {"rate", CONFIG_COUNT, ALL, "N", "2000", "frames a second of one connection, four seconds' worth at once; past it 4429", 1, 10000000},
     {"drain", CONFIG_SECONDS, ALL, "S", "10", "on TERM, how long connections may take to close", 0, 3600},
-    {"tls-cert", CONFIG_TEXT, ALL, "FILE", NULL, "a PEM certificate chain: serve TLS", 0, 0},
+    {"tls-cert", CONFIG_TEXT, ALL | CONFIG_HEALTH, "FILE", NULL, "a PEM certificate chain: serve TLS", 0, 0},
     {"tls-key", CONFIG_TEXT, ALL, "FILE", NULL, "its PEM private key", 0, 0},
     {"log-level", CONFIG_CHOICE, ALL, "debug|info|warn|error", "info", "the least that is logged", 0, 0},
     {"user", CONFIG_TEXT, CONFIG_TOKEN, "U", NULL, "the token's `sub`", 0, 0},
@@ -283,7 +283,7 @@ void config_print_markdown(FILE *out)
         fprintf(out, "| `--%s` | `%s` | ", s->name, name);
         if (s->type == CONFIG_CHOICE) print_choices(out, s->value);
         else fprintf(out, "%s%s", types[s->type], range);
-        fprintf(out, " | %s |%s%s%s | %s |\n", s->otherwise == NULL ? "" : s->otherwise, s->commands & CONFIG_SERVE ? " serve" : "",
-                s->commands & CONFIG_TOKEN ? " token" : "", s->commands & CONFIG_CHECK ? " check" : "", s->help);
+        fprintf(out, " | %s |%s%s%s%s | %s |\n", s->otherwise == NULL ? "" : s->otherwise, s->commands & CONFIG_SERVE ? " serve" : "",
+                s->commands & CONFIG_TOKEN ? " token" : "", s->commands & CONFIG_CHECK ? " check" : "", s->commands & CONFIG_HEALTH ? " health" : "", s->help);
     }
 }

@@ -11,7 +11,7 @@
 #include <stdio.h>
 
 enum config_type { CONFIG_TEXT, CONFIG_FLAG, CONFIG_COUNT, CONFIG_SECONDS, CONFIG_CHOICE /* one of `value`'s, split at | */, CONFIG_LIST };
-enum { CONFIG_SERVE = 1, CONFIG_TOKEN = 2, CONFIG_CHECK = 4 };
+enum { CONFIG_SERVE = 1, CONFIG_TOKEN = 2, CONFIG_CHECK = 4, CONFIG_HEALTH = 256 };
 enum { CONFIG_LIST_MAX = 32 };
 
 struct config_setting {

@@ -16,6 +16,7 @@ static const struct {
     {"serve", serve_main, "everything in one process on a directory: no server to install"},
     {"token", token_main, "prints a token (JWT) for a user"},
     {"check", check_main, "checks settings and namespaces, and says what to mend"},
+    {"health", health_main, "is the server on this address ready? For containers' health checks"},
     {"docs", docs_main, "prints reference pages: settings, errors or metrics"},
 };
 
