@@ -57,7 +57,7 @@ install: tidegate ## binary, docs and namespaces under $(DESTDIR)$(PREFIX)
 
 # -- the three tiers ----------------------------------------------------------------------------------------------
 CHECK := unit tidy tidy-test docs-check
-SUITES := $(CHECK) web-unit unit-asan unit-tsan vectors-check fuzz schemas $(if $(wildcard tests/blackbox/test_*.py),blackbox) \
+SUITES := $(CHECK) web-unit unit-asan unit-tsan vectors-check fuzz schemas deploy-test $(if $(wildcard tests/blackbox/test_*.py),blackbox) \
   $(if $(wildcard tests/browser/package.json),browser) $(if $(wildcard tests/autobahn/run),autobahn)
 check: tidegate ## tier 1, under a minute, for every edit: build, unit tests, the house's rules, docs
 	+@MAKE='$(MAKE)' tests/run-suites $(CHECK)
@@ -91,6 +91,8 @@ vectors-check: build/setup-test ## a second reading of the protocol, in Python, 
 	@set -o pipefail; /usr/bin/python3 tests/tools/check_vectors.py | sed 's/ vectors agree, / passed, /; s/ differ$$/ failed/'
 schemas: tidegate build/venv/ready ## every frame's schema, and the examples beside it
 	@build/venv/bin/python -m pytest -q tests/schemas
+deploy-test: tidegate build/venv/ready ## what it is run with: image, compose file, chart, alerts, published schemas
+	@build/venv/bin/python -m pytest -q tests/deploy
 blackbox: tidegate build/venv/ready ## the protocol, against the running server
 	@build/venv/bin/python -m pytest -q tests/blackbox
 browser: tidegate tests/browser/node_modules/.ready ## the demo in a real browser
@@ -120,7 +122,7 @@ help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 .PHONY: all run install check test soak unit unit-asan unit-tsan unit-build fuzz fuzz-run fuzz-clang fuzz-clang-run tidy tidy-test \
-  vectors vectors-check schemas blackbox browser web-unit autobahn bench-quick docs docs-check clean help tidegate tools
+  vectors vectors-check schemas deploy-test blackbox browser web-unit autobahn bench-quick docs docs-check clean help tidegate tools
 
 # -- rules --------------------------------------------------------------------------------------------------------
 tidegate: $(OUT)/tidegate

@@ -1,0 +1,6 @@
+"""Where everything is."""
+
+import pathlib
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+TOOLS = ROOT / "build/venv/bin"
