@@ -37,13 +37,13 @@ SOURCES := $(wildcard core/*.c base/*.c backends/*.c backends/*/*.c gateway/*.c 
 LIB := $(OUT)/libtidegate_server.a
 LIB_OBJECTS := $(patsubst %.c,$(OUT)/%.o,$(filter-out cli/main.c,$(SOURCES))) $(OUT)/gen/demo.o $(OUT)/gen/namespaces.o
 SUPPORT := $(OUT)/libsupport.a
-SUPPORT_OBJECTS := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/support/*.c))
+SUPPORT_OBJECTS := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/support/*.c tests/checker/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(OUT)/tests/%,$(wildcard tests/unit/test_*.c))
 # Those with threads.
 UNIT_TSAN := $(filter %log %log_refusals %link %registry %store %snapshot %worker,$(UNIT))
 TOOLS := $(patsubst tests/tools/%.c,$(OUT)/tools/%,$(wildcard tests/tools/*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,$(OUT)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-NAMES := $(patsubst %.c,%,$(SOURCES) $(wildcard tests/support/*.c tests/unit/*.c tests/fuzz/*.c tests/tools/*.c))
+NAMES := $(patsubst %.c,%,$(SOURCES) $(wildcard tests/support/*.c tests/checker/*.c tests/unit/*.c tests/fuzz/*.c tests/tools/*.c))
 
 # -- using it -----------------------------------------------------------------------------------------------------
 all: tidegate ## build ./tidegate
