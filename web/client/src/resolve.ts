@@ -96,7 +96,7 @@ export class WorkDoc {
   /* field -> the rev that knows it, where this push folded its own part into another's value */
   readonly known = new Map<string, number>();
   fields = new Map<string, { key: string; value: string }>();
-  private text: string | null = null; /* null: rebuilt when asked for */
+  #text: string | null = null; /* null: rebuilt when asked for */
 
   constructor(readonly collection: string, readonly id: string, readonly stored: StoredDoc | undefined) {
     if (stored === undefined) return;
@@ -110,13 +110,13 @@ export class WorkDoc {
 
   become(text: string): void {
     this.live = true;
-    this.text = text;
+    this.#text = text;
     this.fields = new Map(members(text).map(({ name, key, value }) => [name, { key, value }]));
   }
   set(name: string, key: string, value: string | null): void {
     const held = this.fields.get(name);
     if (value === null ? !held : held?.value === value) return;
-    this.text = null;
+    this.#text = null;
     if (value === null) this.fields.delete(name);
     else if (held) held.value = value;
     else this.fields.set(name, { key, value });
@@ -124,16 +124,16 @@ export class WorkDoc {
   revive(): void {
     if (this.live) return;
     this.live = true;
-    this.text = null;
+    this.#text = null;
   }
   delete(): void {
     this.live = false;
     this.fields = new Map();
-    this.text = null;
+    this.#text = null;
   }
   get body(): string {
-    this.text ??= `{${[...this.fields.values()].map(({ key, value }) => `"${key}":${value}`).join(',')}}`;
-    return this.text;
+    this.#text ??= `{${[...this.fields.values()].map(({ key, value }) => `"${key}":${value}`).join(',')}}`;
+    return this.#text;
   }
   /* What an edit of the field is judged against. */
   stampOf(name: string): Stamp {
@@ -177,68 +177,68 @@ const ON_FIELD: Partial<Record<OpName, (stands: string | undefined, op: Operatio
 /* ---- the push ---- */
 
 class Resolver {
-  private lost = false;
-  private conflict = false;
-  private readonly docs = new Map<string, WorkDoc>();
+  #lost = false;
+  #conflict = false;
+  readonly #docs = new Map<string, WorkDoc>();
 
   constructor(private readonly push: Push, before: StoredDoc[], private readonly rulesOf: (collection: string) => Rules, window: number) {
     const stored = new Map(before.map((doc) => [`${doc.collection}/${doc.id}`, doc]));
     for (const { collection, id } of push.ops) {
       const name = `${collection}/${id}`;
-      if (this.docs.has(name)) continue;
+      if (this.#docs.has(name)) continue;
       const found = stored.get(name), isGone = found?.deleted && found.time < push.clock - window;
-      this.docs.set(name, new WorkDoc(collection, id, isGone ? undefined : found));
+      this.#docs.set(name, new WorkDoc(collection, id, isGone ? undefined : found));
     }
   }
 
   run(): Resolution {
-    const docs = [...this.docs.values()];
+    const docs = [...this.#docs.values()];
     try {
-      for (const op of this.push.ops) this.judge(op);
+      for (const op of this.push.ops) this.#judge(op);
       for (const doc of docs) if (doc.changed && doc.live && this.rulesOf(doc.collection).check?.(doc.body) === false) throw new Rejected('invalid');
     } catch (error) {
       if (error instanceof Rejected) return { status: 'rejected', code: error.code, docs };
       throw error;
     }
-    if (this.conflict) return { status: 'conflict', code: 'conflict', docs };
+    if (this.#conflict) return { status: 'conflict', code: 'conflict', docs };
     if (docs.some((doc) => doc.changed)) return { status: 'changed', docs };
-    return this.lost ? { status: 'lost', code: 'lost', docs } : { status: 'unchanged', docs };
+    return this.#lost ? { status: 'lost', code: 'lost', docs } : { status: 'unchanged', docs };
   }
 
-  private judge(op: Operation): void {
-    const doc = this.docs.get(`${op.collection}/${op.id}`)!, edit = new Edit(this.push, op), rules = this.rulesOf(op.collection);
+  #judge(op: Operation): void {
+    const doc = this.#docs.get(`${op.collection}/${op.id}`)!, edit = new Edit(this.push, op), rules = this.rulesOf(op.collection);
     const onField = op.op in ON_FIELD;
     const belongs = { lww: op.op !== 'append' && !onField, merge: op.op !== 'append', append: !onField,
       manual: op.op !== 'append' && (!onField || op.base !== undefined) }[rules.policy];
     if (!belongs) throw new Rejected('invalid');
-    this.permit(op, doc, rules.write ?? 'writer');
-    if (op.if !== undefined && !this.holds(op.if, doc)) throw new Rejected('precondition');
-    const policies = { lww: () => this.lww(doc, op, edit), merge: () => this.merge(doc, op, edit), append: () => this.append(doc, op, edit),
-      manual: () => this.manual(doc, op, edit) };
+    this.#permit(op, doc, rules.write ?? 'writer');
+    if (op.if !== undefined && !this.#holds(op.if, doc)) throw new Rejected('precondition');
+    const policies = { lww: () => this.#lww(doc, op, edit), merge: () => this.#merge(doc, op, edit), append: () => this.#append(doc, op, edit),
+      manual: () => this.#manual(doc, op, edit) };
     policies[rules.policy]();
   }
 
-  private permit(op: Operation, doc: WorkDoc, write: NonNullable<Rules['write']>): void {
+  #permit(op: Operation, doc: WorkDoc, write: NonNullable<Rules['write']>): void {
     const { role, user } = this.push, writes = role === 'writer' || role === 'owner', isOwn = op.id === user;
     const may = { writer: writes, owner: role === 'owner', self: writes && isOwn }[write];
     const leaves = op.collection === 'members' && isOwn && op.op === 'delete' && doc.live;
     if (!may && !leaves) throw new Rejected('forbidden');
   }
 
-  private holds(wanted: 'absent' | number, doc: WorkDoc): boolean {
+  #holds(wanted: 'absent' | number, doc: WorkDoc): boolean {
     if (wanted === 'absent') return !doc.live;
     return doc.exists && !doc.changed && wanted > 0 && wanted <= this.push.head && wanted === doc.rev;
   }
 
-  private isArrival(doc: WorkDoc): boolean { return this.rulesOf(doc.collection).arrival ?? false; }
+  #isArrival(doc: WorkDoc): boolean { return this.rulesOf(doc.collection).arrival ?? false; }
 
-  private change(doc: WorkDoc): void {
+  #change(doc: WorkDoc): void {
     if (!doc.exists) doc.author = this.push.user;
     doc.exists = doc.changed = true;
   }
 
-  private winWhole(doc: WorkDoc, op: Operation, edit: Edit): void {
-    this.change(doc);
+  #winWhole(doc: WorkDoc, op: Operation, edit: Edit): void {
+    this.#change(doc);
     if (op.op === 'delete') doc.delete();
     else if (op.op === 'patch') {
       doc.revive();
@@ -248,40 +248,40 @@ class Resolver {
     doc.stamps.clear();
   }
 
-  private lww(doc: WorkDoc, op: Operation, edit: Edit): void {
-    if (!doc.exists || edit.isLater(doc.whole, this.isArrival(doc))) this.winWhole(doc, op, edit);
-    else this.lost = true;
+  #lww(doc: WorkDoc, op: Operation, edit: Edit): void {
+    if (!doc.exists || edit.isLater(doc.whole, this.#isArrival(doc))) this.#winWhole(doc, op, edit);
+    else this.#lost = true;
   }
 
-  private append(doc: WorkDoc, op: Operation, edit: Edit): void {
+  #append(doc: WorkDoc, op: Operation, edit: Edit): void {
     if (op.op === 'append') {
-      if (!doc.exists) this.winWhole(doc, op, edit);
+      if (!doc.exists) this.#winWhole(doc, op, edit);
       else if (!doc.live || doc.body !== op.body) throw new Rejected('precondition');
       return;
     }
     if (!doc.exists) throw new Rejected('precondition');
     const isAuthors = doc.author === undefined || doc.author === this.push.user;
     if (!isAuthors && !(op.op === 'delete' && this.push.role === 'owner')) throw new Rejected('forbidden');
-    this.lww(doc, op, edit);
+    this.#lww(doc, op, edit);
   }
 
-  private manual(doc: WorkDoc, op: Operation, edit: Edit): void {
+  #manual(doc: WorkDoc, op: Operation, edit: Edit): void {
     const rev = doc.changed ? this.push.rev : doc.rev;
-    if (doc.exists && edit.base < rev && !edit.isSameDevice(doc.whole)) this.conflict = true;
-    if (op.op in ON_FIELD) this.onField(doc, op, edit, false);
-    else this.winWhole(doc, op, edit);
+    if (doc.exists && edit.base < rev && !edit.isSameDevice(doc.whole)) this.#conflict = true;
+    if (op.op in ON_FIELD) this.#onField(doc, op, edit, false);
+    else this.#winWhole(doc, op, edit);
   }
 
-  private merge(doc: WorkDoc, op: Operation, edit: Edit): void {
-    if (op.op in ON_FIELD) return this.onField(doc, op, edit, true);
-    const arrival = this.isArrival(doc), coversAll = op.op !== 'patch', wasDead = !doc.live;
+  #merge(doc: WorkDoc, op: Operation, edit: Edit): void {
+    if (op.op in ON_FIELD) return this.#onField(doc, op, edit, true);
+    const arrival = this.#isArrival(doc), coversAll = op.op !== 'patch', wasDead = !doc.live;
     const said = new Map<string, { key: string; value: string | null }>();
     if (op.op !== 'delete') for (const { name, key, value } of members(op.body!)) said.set(name, { key, value: !coversAll && value === 'null' ? null : value });
     const wholeWon = coversAll && edit.isLater(doc.whole, arrival);
     const concerned = new Set(coversAll ? [...said.keys(), ...doc.fields.keys(), ...doc.stamps.keys()] : said.keys());
     const wins = new Map([...concerned].map((name) => [name, edit.isLater(doc.stampOf(name), arrival)]));
     const brings = [...said].some(([name, { value }]) => wins.get(name) && value !== null);
-    if ([...said.keys()].some((name) => !wins.get(name)) || (coversAll && !wholeWon)) this.lost = true;
+    if ([...said.keys()].some((name) => !wins.get(name)) || (coversAll && !wholeWon)) this.#lost = true;
     if (wasDead && !wholeWon && !brings) return;
     const outlived = coversAll && [...doc.fields.keys()].some((name) => !said.has(name) && !wins.get(name));
     for (const name of concerned) {
@@ -292,7 +292,7 @@ class Resolver {
       if (wholeWon) doc.stamps.delete(name);
       else doc.stamps.set(name, edit.stamp);
     }
-    if (wholeWon || [...wins.values()].some(Boolean)) this.change(doc);
+    if (wholeWon || [...wins.values()].some(Boolean)) this.#change(doc);
     if (wholeWon) doc.whole = edit.stamp;
     if (op.op === 'delete') {
       if (wholeWon && doc.fields.size === 0) doc.delete();
@@ -302,14 +302,14 @@ class Resolver {
     if (op.op === 'put' && [...said.keys()].every((name) => wins.get(name)) && !outlived) doc.become(op.body!);
   }
 
-  private onField(doc: WorkDoc, op: Operation, edit: Edit, merges: boolean): void {
-    if (merges && !edit.isLater(doc.whole, this.isArrival(doc))) {
-      this.lost = true;
+  #onField(doc: WorkDoc, op: Operation, edit: Edit, merges: boolean): void {
+    if (merges && !edit.isLater(doc.whole, this.#isArrival(doc))) {
+      this.#lost = true;
       return;
     }
     const name = op.field!, becomes = ON_FIELD[op.op]!(doc.fields.get(name)?.value, op);
     if (becomes === null) return;
-    this.change(doc);
+    this.#change(doc);
     doc.revive();
     doc.set(name, op.fieldKey ?? JSON.stringify(name).slice(1, -1), becomes);
     if (!merges) {

@@ -1,0 +1,124 @@
+/* The device's store: five tables, changed in transactions. IndexedDB; memory.ts has one in memory.
+ *
+ *   device   'device'                       DeviceRecord
+ *   spaces   space                          SpaceRecord
+ *   docs     [space, collection, id]        DocRecord
+ *   outbox   [space, id]                    OutboxRecord
+ *   refused  key, counted                   RefusedRecord
+ *
+ * A `strict` transaction is on the disk when it resolves: the outbox and outcomes go by it. A `relaxed` one may be lost
+ * with the machine's power, whole: then its cursor is lost with it, and the stream tells the same again.
+ * A transaction whose work throws changes nothing. Work must await nothing but its transaction.
+ */
+export type Table = 'device' | 'spaces' | 'docs' | 'outbox' | 'refused';
+export type Key = string | number | (string | number)[];
+
+export interface Transaction {
+  get<T>(table: Table, key: Key): Promise<T | undefined>;
+  /** All rows whose key begins with `prefix`, by key. */
+  all<T>(table: Table, ...prefix: string[]): Promise<T[]>;
+  put(table: Table, row: object): Promise<unknown>;
+  delete(table: Table, key: Key): Promise<unknown>;
+  deleteAll(table: Table, ...prefix: string[]): Promise<unknown>;
+}
+
+export interface Store {
+  transact<T>(mode: 'read' | 'relaxed' | 'strict', work: (tx: Transaction) => Promise<T>): Promise<T>;
+  /** Called when the store was deleted or closed under us; the next transaction opens it anew, empty. */
+  onLost: () => void;
+  close(): Promise<void>;
+  /** Deletes it and all that it holds. */
+  destroy(): Promise<void>;
+}
+
+/** @internal The members that a row's key is made of. */
+export const KEYS: Record<Table, string | string[]> =
+  { device: 'key', spaces: 'space', docs: ['space', 'collection', 'id'], outbox: ['space', 'id'], refused: 'key' };
+/** @internal */
+export const TABLES = Object.keys(KEYS) as Table[];
+const VERSION = 1;
+
+/* An array sorts behind every string and number. */
+const rangeOf = (prefix: string[]) => (prefix.length > 0 ? IDBKeyRange.bound(prefix, [...prefix, []]) : undefined);
+
+function promise<T>(request: IDBRequest<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error ?? new Error('the store failed'));
+  });
+}
+
+/** The store of a device in IndexedDB. */
+export function indexedStore(name: string): Store {
+  let opening: Promise<IDBDatabase> | null = null;
+  const open = () => {
+    if (opening) return opening;
+    const request = indexedDB.open(name, VERSION);
+    request.onupgradeneeded = () => {
+      for (const table of TABLES) request.result.createObjectStore(table, { keyPath: KEYS[table], autoIncrement: table === 'refused' });
+    };
+    const made = promise(request).then((db) => {
+      const lost = () => {
+        db.close();
+        if (opening !== made) return;
+        opening = null;
+        store.onLost();
+      };
+      db.onclose = db.onversionchange = lost;
+      return db;
+    });
+    made.catch(() => { opening = null; });
+    return (opening = made);
+  };
+  const begin = async (mode: 'read' | 'relaxed' | 'strict') => {
+    const start = async () => (await open()).transaction(TABLES, mode === 'read' ? 'readonly' : 'readwrite', { durability: mode === 'read' ? 'default' : mode });
+    try {
+      return await start();
+    } catch (error) {
+      if (!(error instanceof DOMException) || error.name !== 'InvalidStateError') throw error;
+      opening = null; /* closed, and nobody told us */
+      return start();
+    }
+  };
+  const store: Store = {
+    onLost: () => {},
+    async transact(mode, work) {
+      const tx = await begin(mode), done = new Promise<unknown>((resolve) => {
+        tx.oncomplete = () => resolve(null);
+        tx.onabort = () => resolve(tx.error ?? new DOMException('aborted', 'AbortError'));
+      });
+      const table = (one: Table) => tx.objectStore(one);
+      const write = (request: IDBRequest) => {
+        const written = promise(request);
+        written.catch(() => { /* it ends the transaction, which tells */ });
+        return written;
+      };
+      try {
+        const result = await work({
+          get: (one, key) => promise(table(one).get(key)),
+          all: (one, ...prefix) => promise(table(one).getAll(rangeOf(prefix))),
+          put: (one, row) => write(table(one).put(row)),
+          delete: (one, key) => write(table(one).delete(key)),
+          deleteAll: (one, ...prefix) => write(table(one).delete(rangeOf(prefix)!)),
+        });
+        const failed = await done;
+        if (failed !== null) throw failed;
+        return result;
+      } catch (error) {
+        try { tx.abort(); } catch { /* it has ended already */ }
+        const cause = await done;
+        throw cause instanceof DOMException && cause.name !== 'AbortError' ? cause : error; /* an abort of our own says less than what we threw */
+      }
+    },
+    async close() {
+      const db = await opening?.catch(() => null);
+      opening = null;
+      db?.close();
+    },
+    async destroy() {
+      await this.close();
+      await promise(indexedDB.deleteDatabase(name));
+    },
+  };
+  return store;
+}
