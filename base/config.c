@@ -5,28 +5,43 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Whatever `serve` takes, `check` takes too: it is given the very same options. */
-#define ALL (CONFIG_SERVE | CONFIG_CHECK)
+/* Whatever `serve`, `gateway` and `worker` take, `check` takes too: it is given the very same options. */
+#define EDGE (CONFIG_SERVE | CONFIG_GATEWAY | CONFIG_CHECK)
+#define CLUSTER (CONFIG_GATEWAY | CONFIG_WORKER | CONFIG_CHECK)
+#define BROKER (CLUSTER | CONFIG_TOPICS)
+#define ALL (EDGE | CLUSTER)
 static const struct config_setting settings[] = {
-    {"listen", CONFIG_LIST, ALL | CONFIG_HEALTH, "ADDR", "127.0.0.1:8080", "host:port to serve devices on; may be given several times; port 0 takes any", 0, 0},
-    {"data", CONFIG_TEXT, ALL | CONFIG_TOKEN, "DIR", NULL, "the directory of log, store and registry; made when it is not there", 0, 0},
-    {"namespaces", CONFIG_TEXT, ALL, "DIR", NULL, "namespaces (*.json) in place of those that ship", 0, 0},
-    {"jwt-key", CONFIG_TEXT, ALL | CONFIG_TOKEN, "FILE", NULL, "an HS256 secret, a PEM public key, or a JWKS", 0, 0},
-    {"jwt-issuer", CONFIG_TEXT, ALL, "TEXT", NULL, "what a token's `iss` must be", 0, 0},
-    {"jwt-audience", CONFIG_TEXT, ALL, "TEXT", NULL, "what a token's `aud` must hold", 0, 0},
-    {"dev", CONFIG_FLAG, ALL, NULL, NULL, "loopback only, a key of its own, and the demo at /", 0, 0},
-    {"fsync", CONFIG_CHOICE, ALL, "on|off", "on", "off: an ack survives kill -9 but not a power cut", 0, 0},
-    {"partitions", CONFIG_COUNT, ALL, "N", "1", "partitions of a new data directory; fixed for its life", 1, 256},
-    {"heartbeat", CONFIG_SECONDS, ALL, "S", "25", "between pings; two without a byte end a connection", 1, 3600},
-    {"rate", CONFIG_COUNT, ALL, "N", "2000", "frames a second of one connection, four seconds' worth at once; past it 4429", 1, 10000000},
-    {"drain", CONFIG_SECONDS, ALL, "S", "10", "on TERM, how long connections may take to close", 0, 3600},
-    {"tls-cert", CONFIG_TEXT, ALL | CONFIG_HEALTH, "FILE", NULL, "a PEM certificate chain: serve TLS", 0, 0},
-    {"tls-key", CONFIG_TEXT, ALL, "FILE", NULL, "its PEM private key", 0, 0},
-    {"log-level", CONFIG_CHOICE, ALL, "debug|info|warn|error", "info", "the least that is logged", 0, 0},
-    {"user", CONFIG_TEXT, CONFIG_TOKEN, "U", NULL, "the token's `sub`", 0, 0},
-    {"ttl", CONFIG_SECONDS, CONFIG_TOKEN, "S", "3600", "how long the token is good for", 1, 3153600000},
-    {"grant", CONFIG_LIST, CONFIG_TOKEN, "'chat:*=rw'", NULL, "a grant beyond the namespaces' rules: r or rw; may be given several times", 0, 0},
-    {"admin", CONFIG_FLAG, CONFIG_TOKEN, NULL, NULL, "an owner everywhere", 0, 0},
+    {"listen", CONFIG_LIST, ALL | CONFIG_HEALTH, "ADDR", "127.0.0.1:8080", "host:port to serve devices on, or a worker's health and metrics (by default nowhere); may be given several times; port 0 takes any", 0, 0, CONFIG_WORKER},
+    {"data", CONFIG_TEXT, CONFIG_SERVE | CONFIG_WORKER | CONFIG_CHECK | CONFIG_TOKEN, "DIR", NULL, "the directory of log, store and registry (worker: of stores); made when it is not there", 0, 0, 0},
+    {"namespaces", CONFIG_TEXT, CONFIG_SERVE | CONFIG_TOPICS | CONFIG_CHECK, "DIR", NULL, "namespaces (*.json) in place of those that ship", 0, 0, 0},
+    {"kafka", CONFIG_TEXT, BROKER, "HOSTS", NULL, "host:port,host:port of Kafka", 0, 0, 0},
+    {"kafka-config", CONFIG_TEXT, BROKER, "FILE", NULL, "properties for librdkafka, a name=value a line: TLS, SASL", 0, 0, 0},
+    {"prefix", CONFIG_TEXT, BROKER, "TEXT", NULL, "before the names of topics, group and registry: several deployments on one Kafka", 0, 0, 0},
+    {"redis", CONFIG_TEXT, CLUSTER, "HOSTS", NULL, "host:port,host:port of Redis: keys are spread over them", 0, 0, 0},
+    {"name", CONFIG_TEXT, CONFIG_GATEWAY | CONFIG_CHECK, "N", NULL, "of this gateway, its own; made up unless given", 0, 0, 0},
+    {"link", CONFIG_TEXT, CONFIG_WORKER | CONFIG_CHECK, "ADDR", "127.0.0.1:0", "host:port where gateways reach this worker", 0, 0, 0},
+    {"link-key", CONFIG_TEXT, CLUSTER, "FILE", NULL, "a secret that gateways and workers share; without it links stay on loopback", 0, 0, 0},
+    {"instance", CONFIG_TEXT, CONFIG_WORKER | CONFIG_CHECK, "NAME", NULL, "static membership: one that comes back within --session keeps its partitions", 0, 0, 0},
+    {"session", CONFIG_SECONDS, CONFIG_WORKER | CONFIG_CHECK, "S", "10", "without a sign of life for so long, a worker's partitions go to others", 1, 1800, 0},
+    {"keep", CONFIG_SECONDS, CONFIG_WORKER | CONFIG_CHECK, "S", "86400", "how long the log keeps what the journal has", 1, 3153600000, 0},
+    {"replicas", CONFIG_COUNT, CONFIG_TOPICS, "N", NULL, "of each partition: 3 where there are three brokers, else 1; 3 set min.insync.replicas 2", 1, 9, 0},
+    {"new-epoch", CONFIG_FLAG, CONFIG_TOPICS, NULL, NULL, "begin a new log beside the old one: devices reset, and push again what they hold", 0, 0, 0},
+    {"jwt-key", CONFIG_TEXT, EDGE | CONFIG_TOKEN, "FILE", NULL, "an HS256 secret, a PEM public key, or a JWKS", 0, 0, 0},
+    {"jwt-issuer", CONFIG_TEXT, EDGE, "TEXT", NULL, "what a token's `iss` must be", 0, 0, 0},
+    {"jwt-audience", CONFIG_TEXT, EDGE, "TEXT", NULL, "what a token's `aud` must hold", 0, 0, 0},
+    {"dev", CONFIG_FLAG, CONFIG_SERVE | CONFIG_CHECK, NULL, NULL, "loopback only, a key of its own, and the demo at /", 0, 0, 0},
+    {"fsync", CONFIG_CHOICE, CONFIG_SERVE | CONFIG_CHECK, "on|off", "on", "off: an ack survives kill -9 but not a power cut", 0, 0, 0},
+    {"partitions", CONFIG_COUNT, CONFIG_SERVE | CONFIG_TOPICS | CONFIG_CHECK, "N", NULL, "partitions of a new data directory (1) or log (16); fixed for its life", 1, 256, 0},
+    {"heartbeat", CONFIG_SECONDS, EDGE, "S", "25", "between pings; two without a byte end a connection", 1, 3600, 0},
+    {"rate", CONFIG_COUNT, EDGE, "N", "2000", "frames a second of one connection, four seconds' worth at once; past it 4429", 1, 10000000, 0},
+    {"drain", CONFIG_SECONDS, EDGE, "S", "10", "on TERM, how long connections may take to close", 0, 3600, 0},
+    {"tls-cert", CONFIG_TEXT, EDGE | CONFIG_HEALTH, "FILE", NULL, "a PEM certificate chain: serve TLS", 0, 0, 0},
+    {"tls-key", CONFIG_TEXT, EDGE, "FILE", NULL, "its PEM private key", 0, 0, 0},
+    {"log-level", CONFIG_CHOICE, ALL, "debug|info|warn|error", "info", "the least that is logged", 0, 0, 0},
+    {"user", CONFIG_TEXT, CONFIG_TOKEN, "U", NULL, "the token's `sub`", 0, 0, 0},
+    {"ttl", CONFIG_SECONDS, CONFIG_TOKEN, "S", "3600", "how long the token is good for", 1, 3153600000, 0},
+    {"grant", CONFIG_LIST, CONFIG_TOKEN, "'chat:*=rw'", NULL, "a grant beyond the namespaces' rules: r or rw; may be given several times", 0, 0, 0},
+    {"admin", CONFIG_FLAG, CONFIG_TOKEN, NULL, NULL, "an owner everywhere", 0, 0, 0},
 };
 enum { SETTINGS = sizeof settings / sizeof settings[0], NAME_BYTES = 64 };
 
@@ -215,7 +230,7 @@ int config_read(unsigned command, int argc, char **argv, struct config **ret_con
         return code;
     }
     for (int i = 0; i < SETTINGS; i++)
-        if (config->values[i] == NULL && settings[i].otherwise != NULL) (void)set(config, i, settings[i].name, settings[i].otherwise);
+        if (config->values[i] == NULL && settings[i].otherwise != NULL && (settings[i].bare & command) == 0) (void)set(config, i, settings[i].name, settings[i].otherwise);
     *ret_config = config;
     return EXIT_WELL;
 }
@@ -273,6 +288,8 @@ static void print_choices(FILE *out, const char *choices)
 void config_print_markdown(FILE *out)
 {
     static const char *const types[] = {"text", "flag", "count", "seconds", "choice", "list"};
+    static const struct { unsigned bit; const char *name; } commands[] = {
+        {CONFIG_SERVE, "serve"}, {CONFIG_GATEWAY, "gateway"}, {CONFIG_WORKER, "worker"}, {CONFIG_TOPICS, "topics"}, {CONFIG_TOKEN, "token"}, {CONFIG_CHECK, "check"}, {CONFIG_HEALTH, "health"}};
     fprintf(out, "# Settings\n\nMade by `tidegate docs settings`. A flag beats the environment, the environment beats the default.\n\n"
                  "| flag | environment | type | default | commands | what |\n| --- | --- | --- | --- | --- | --- |\n");
     for (int i = 0; i < SETTINGS; i++) {
@@ -283,7 +300,9 @@ void config_print_markdown(FILE *out)
         fprintf(out, "| `--%s` | `%s` | ", s->name, name);
         if (s->type == CONFIG_CHOICE) print_choices(out, s->value);
         else fprintf(out, "%s%s", types[s->type], range);
-        fprintf(out, " | %s |%s%s%s%s | %s |\n", s->otherwise == NULL ? "" : s->otherwise, s->commands & CONFIG_SERVE ? " serve" : "",
-                s->commands & CONFIG_TOKEN ? " token" : "", s->commands & CONFIG_CHECK ? " check" : "", s->commands & CONFIG_HEALTH ? " health" : "", s->help);
+        fprintf(out, " | %s |", s->otherwise == NULL ? "" : s->otherwise);
+        for (size_t at = 0; at < sizeof commands / sizeof commands[0]; at++)
+            if (s->commands & commands[at].bit) fprintf(out, " %s", commands[at].name);
+        fprintf(out, " | %s |\n", s->help);
     }
 }

@@ -11,7 +11,7 @@
 #include <stdio.h>
 
 enum config_type { CONFIG_TEXT, CONFIG_FLAG, CONFIG_COUNT, CONFIG_SECONDS, CONFIG_CHOICE /* one of `value`'s, split at | */, CONFIG_LIST };
-enum { CONFIG_SERVE = 1, CONFIG_TOKEN = 2, CONFIG_CHECK = 4, CONFIG_HEALTH = 256 };
+enum { CONFIG_SERVE = 1, CONFIG_TOKEN = 2, CONFIG_CHECK = 4, CONFIG_GATEWAY = 8, CONFIG_WORKER = 16, CONFIG_TOPICS = 32, CONFIG_HEALTH = 256 };
 enum { CONFIG_LIST_MAX = 32 };
 
 struct config_setting {
@@ -22,6 +22,7 @@ struct config_setting {
     const char *otherwise; /* the default as text; NULL none */
     const char *help;
     uint64_t least, most;  /* of a COUNT or SECONDS; most 0: no bound */
+    unsigned bare;         /* commands for which `otherwise` does not hold */
 };
 
 struct config;

@@ -13,6 +13,7 @@ int serve_main(int argc, char **argv);
 int token_main(int argc, char **argv);
 int check_main(int argc, char **argv);
 int health_main(int argc, char **argv);
+int topics_main(int argc, char **argv);
 int docs_main(int argc, char **argv);
 
 /* One line on stderr, `tidegate: ...`; returns `code`. */

@@ -14,6 +14,7 @@ static const struct {
     const char *help;
 } commands[] = {
     {"serve", serve_main, "everything in one process on a directory: no server to install"},
+    {"topics", topics_main, "makes the topics on Kafka and writes the namespaces into them"},
     {"token", token_main, "prints a token (JWT) for a user"},
     {"check", check_main, "checks settings and namespaces, and says what to mend"},
     {"health", health_main, "is the server on this address ready? For containers' health checks"},

@@ -230,7 +230,7 @@ static int exit_code_of(enum err err)
 static int open_backends(struct serve *s)
 {
     char why[512] = "";
-    struct embedded_options options = {.dir = config_text(s->config, "data"), .partitions = (uint32_t)config_number(s->config, "partitions"),
+    struct embedded_options options = {.dir = config_text(s->config, "data"), .partitions = config_text(s->config, "partitions") == NULL ? 1 : (uint32_t)config_number(s->config, "partitions"),
                                        .fsync = config_is_on(s->config, "fsync"), .now_ms = clock_wall_ms};
     enum err err = embedded_open(&options, &s->loop, &s->embedded, why, sizeof why);
     if (err != ERR_OK) return cli_fail(exit_code_of(err), "--data %s: %s", options.dir, why);

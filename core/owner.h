@@ -10,6 +10,8 @@
  * 3. Whether a tombstone or a device entry exists is decided by the partition's clock (the greatest record time so far)
  *    and the namespace's window when it is looked up; owner_sweep() only frees what is hidden already.
  * 4. A repeat changes nothing and is answered with its first outcome.
+ * 5. Writes that touch a document, device entry or loser hold its space's own entry too, and all that are not empty hold the
+ *    partition's: a journal finds in them what a sid stands for, and how far they go.
  * Everything returned lives in the owner's arena until the next call. One thread at a time. No I/O, no clock. */
 #ifndef TIDEGATE_CORE_OWNER_H
 #define TIDEGATE_CORE_OWNER_H

@@ -252,7 +252,8 @@ static enum err stand(struct owner *owner, struct owner_case *c, const struct ve
     }
     enum err err = owner_write_push(owner, c);
     if (err != ERR_OK) return err;
-    if (fresh_space || c->result.status == RESOLVE_CHANGED || c->result.losers_count > 0) owner_write_space(owner, c);
+    if (!c->push->has_device && c->result.status != RESOLVE_CHANGED && c->result.losers_count == 0) return ERR_OK;
+    owner_write_space(owner, c); /* owner.h, INVARIANT 5 */
     if (!c->push->has_device) return ERR_OK;
     assert(entry->count < LIMIT_INFLIGHT_MAX);
     entry->outcomes[entry->count++] = (struct device_outcome){.id = c->push->id, .rev = c->rev, .digest = c->digest,

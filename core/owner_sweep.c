@@ -13,6 +13,16 @@ static void put_off(struct owner *owner, int64_t due_ms, char kind, struct span 
     owner_write_put(owner, STATE_DUE, &key, 0, space);
 }
 
+static enum err write_space(struct owner *owner, struct span space, const struct space_state *state)
+{
+    struct state_key key;
+    buf_reset(&owner->value);
+    space_state_encode(state, &owner->value);
+    state_key_space(&key, space);
+    owner_write_put(owner, STATE_SPACE, &key, state->sid, buf_span(&owner->value));
+    return buf_ok(&owner->value) ? ERR_OK : ERR_MEMORY;
+}
+
 static enum err sweep_tombstone(struct owner *owner, const struct state_reader *reader, const struct namespace *ns,
                                 struct span inner, struct span space)
 {
@@ -37,14 +47,8 @@ static enum err sweep_tombstone(struct owner *owner, const struct state_reader *
     owner_write_remove(owner, STATE_DOC, &key, sid);
     state_key_rev(&key, sid, doc.rev, collection, id);
     owner_write_remove(owner, STATE_BYREV, &key, sid);
-    if (doc.rev > state.horizon) {
-        state.horizon = doc.rev;
-        buf_reset(&owner->value);
-        space_state_encode(&state, &owner->value);
-        state_key_space(&key, space);
-        owner_write_put(owner, STATE_SPACE, &key, sid, buf_span(&owner->value));
-    }
-    return buf_ok(&owner->value) ? ERR_OK : ERR_MEMORY;
+    if (doc.rev > state.horizon) state.horizon = doc.rev;
+    return write_space(owner, space, &state);
 }
 
 static enum err sweep_entry(struct owner *owner, const struct state_reader *reader, const struct namespace *ns,
@@ -64,7 +68,10 @@ static enum err sweep_entry(struct owner *owner, const struct state_reader *read
     key.bytes = inner.bytes;
     memcpy(key.at, inner.at, inner.bytes);
     owner_write_remove(owner, STATE_DEVICE, &key, state_key_sid(inner));
-    return ERR_OK;
+    struct space_state state;
+    err = space_state_read(reader, space, &state);
+    if (err == ERR_OK && state.sid != state_key_sid(inner)) err = ERR_CORRUPT;
+    return err == ERR_OK ? write_space(owner, space, &state) : err;
 }
 
 /* One due entry: swept, put off, or found to be nothing any more; in each case its date goes. */
@@ -98,6 +105,7 @@ enum err owner_sweep(struct owner *owner, const struct state_reader *reader, str
     if (is_due) {
         err = sweep_one(owner, reader, due, space);
         if (err != ERR_OK) return err;
+        owner_write_partition(owner);
         if (owner->failed) return ERR_MEMORY;
     }
     out.writes = owner->writes;

@@ -124,3 +124,11 @@ void record_encode_namespace(struct span text, struct buf *buf)
     buf_add_span(buf, text);
     buf_add_char(buf, '}');
 }
+
+struct span record_space(struct span bytes)
+{
+    struct span head = SPAN_LITERAL("{\"v\":1,\"kind\":\"push\",\"space\":\"");
+    if (bytes.bytes < head.bytes || memcmp(bytes.at, head.at, head.bytes) != 0) return span_of(NULL, 0);
+    const char *from = bytes.at + head.bytes, *quote = memchr(from, '"', bytes.bytes - head.bytes);
+    return quote == NULL ? span_of(NULL, 0) : span_of(from, (size_t)(quote - from));
+}

@@ -46,5 +46,7 @@ struct record {
 enum err record_decode(struct span bytes, struct arena *arena, struct record *ret_record);
 void record_encode_push(const struct record_push *push, struct buf *buf);
 void record_encode_namespace(struct span text, struct buf *buf);
+/* The space of a push as record_encode_push() wrote it, by which logs are keyed; empty for any other record. */
+struct span record_space(struct span bytes);
 
 #endif
