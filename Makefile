@@ -39,11 +39,12 @@ LIB_OBJECTS := $(patsubst %.c,$(OUT)/%.o,$(filter-out cli/main.c,$(SOURCES))) $(
 SUPPORT := $(OUT)/libsupport.a
 SUPPORT_OBJECTS := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/support/*.c tests/checker/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(OUT)/tests/%,$(wildcard tests/unit/test_*.c))
+KAFKA := $(patsubst tests/kafka/%.c,$(OUT)/kafka/%,$(wildcard tests/kafka/test_*.c))
 # Those with threads.
 UNIT_TSAN := $(filter %log %log_refusals %link %registry %store %snapshot %worker,$(UNIT))
 TOOLS := $(patsubst tests/tools/%.c,$(OUT)/tools/%,$(wildcard tests/tools/*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,$(OUT)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-NAMES := $(patsubst %.c,%,$(SOURCES) $(wildcard tests/support/*.c tests/checker/*.c tests/unit/*.c tests/fuzz/*.c tests/tools/*.c))
+NAMES := $(patsubst %.c,%,$(SOURCES) $(wildcard tests/support/*.c tests/checker/*.c tests/unit/*.c tests/kafka/*.c tests/fuzz/*.c tests/tools/*.c))
 
 # -- using it -----------------------------------------------------------------------------------------------------
 all: tidegate ## build ./tidegate
@@ -57,7 +58,7 @@ install: tidegate ## binary, docs and namespaces under $(DESTDIR)$(PREFIX)
 
 # -- the three tiers ----------------------------------------------------------------------------------------------
 CHECK := unit tidy tidy-test docs-check
-SUITES := $(CHECK) web-unit unit-asan unit-tsan vectors-check fuzz schemas deploy-test $(if $(wildcard tests/blackbox/test_*.py),blackbox) \
+SUITES := $(CHECK) web-unit unit-asan unit-tsan vectors-check fuzz schemas deploy-test kafka $(if $(wildcard tests/blackbox/test_*.py),blackbox) \
   $(if $(wildcard tests/browser/package.json),browser) $(if $(wildcard tests/autobahn/run),autobahn)
 check: tidegate ## tier 1, under a minute, for every edit: build, unit tests, the house's rules, docs
 	+@MAKE='$(MAKE)' tests/run-suites $(CHECK)
@@ -95,6 +96,8 @@ deploy-test: tidegate build/venv/ready ## what it is run with: image, compose fi
 	@build/venv/bin/python -m pytest -q tests/deploy
 blackbox: tidegate build/venv/ready ## the protocol, against the running server
 	@build/venv/bin/python -m pytest -q tests/blackbox
+kafka: $(KAFKA) build/setup-cluster ## log and journal on a real broker, started for it
+	@tests/kafka/run $(KAFKA)
 browser: tidegate tests/browser/node_modules/.ready ## the demo in a real browser
 	@cd tests/browser && node --test
 web-unit: web/client/node_modules/.ready ## the client in TypeScript, its parts, in node
@@ -122,7 +125,7 @@ help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 .PHONY: all run install check test soak unit unit-asan unit-tsan unit-build fuzz fuzz-run fuzz-clang fuzz-clang-run tidy tidy-test \
-  vectors vectors-check schemas deploy-test blackbox browser web-unit autobahn bench-quick docs docs-check clean help tidegate tools
+  vectors vectors-check schemas deploy-test blackbox kafka browser web-unit autobahn bench-quick docs docs-check clean help tidegate tools
 
 # -- rules --------------------------------------------------------------------------------------------------------
 tidegate: $(OUT)/tidegate
@@ -162,6 +165,13 @@ $(OUT)/tests/unit/%.o: tests/unit/%.c | build/setup-test
 	@$(COMPILE) -c $< -o $@
 $(OUT)/tests/%: $(OUT)/tests/unit/%.o $(SUPPORT) $(LIB)
 	@$(CC) $(FLAGS) -o $@ $^ $(LIBS) -lcmocka
+$(OUT)/kafka/%: $(OUT)/tests/kafka/%.o $(SUPPORT) $(LIB)
+	@mkdir -p $(@D)
+	@$(CC) $(FLAGS) -o $@ $^ $(LIBS) -lcmocka
+$(OUT)/tests/kafka/%.o: tests/kafka/%.c | build/setup-test
+	@mkdir -p $(@D)
+	@echo "  cc    $<"
+	@$(COMPILE) -c $< -o $@
 $(OUT)/tools/%: $(OUT)/tests/tools/%.o $(SUPPORT) $(LIB)
 	@mkdir -p $(@D)
 	@$(CC) $(FLAGS) -o $@ $^ $(LIBS)

@@ -11,6 +11,7 @@ enum { LINE_BYTES = 4096 };
 static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
     enum log_level severity = level <= 3 ? LOG_ERROR_LEVEL : level <= 5 ? LOG_WARN_LEVEL : level == 6 ? LOG_INFO_LEVEL : LOG_DEBUG_LEVEL;
+    if (strcmp(facility, "CONFWARN") == 0) return; /* we know what we set */
     log_line(severity, "kafka", "client=%s what=%s said=\"%s\"", rk == NULL ? "" : rd_kafka_name(rk), facility, text);
 }
 
@@ -56,7 +57,7 @@ static bool set_from_file(rd_kafka_conf_t *made, const char *path, char *why, si
 rd_kafka_conf_t *kafka_conf_make(const struct kafka_options *options, const struct kafka_property *extra, char *why, size_t why_bytes)
 {
     static const struct kafka_property common[] = {
-        {"client.id", "tidegate"}, {"log.configuration.warnings", "false"}, {"socket.nagle.disable", "true"}, {"socket.keepalive.enable", "true"},
+        {"client.id", "tidegate"}, {"socket.nagle.disable", "true"}, {"socket.keepalive.enable", "true"},
         {"reconnect.backoff.ms", "50"}, {"reconnect.backoff.max.ms", "1000"}, {"allow.auto.create.topics", "false"},
         {"topic.metadata.refresh.interval.ms", "60000"}, {"message.max.bytes", "4194304"}, {NULL, NULL}};
     rd_kafka_conf_t *made = rd_kafka_conf_new();
