@@ -115,9 +115,10 @@ static bool decode_token(struct decoding *d, struct json_value token)
 
 static bool decode_hello(struct decoding *d)
 {
-    struct json_value token = json_find(d->object, "token");
+    struct json_value token = json_find(d->object, "token"), client = json_find(d->object, "client");
     struct frame *f = d->frame;
     if (!need_count(d, "protocol", UINT64_MAX, &f->protocol, "protocol: must be 1")) return false;
+    if (client.type != JSON_STRING && client.type != JSON_NONE) return wrong(d, "client: must be a string");
     if (token.type != JSON_NONE && !decode_token(d, token)) return false;
     if (!need_text(d, "device", LIMIT_DEVICE_BYTES_MAX, &f->device, "device: must be [A-Za-z0-9_-]{8,64}")) return false;
     if (!name_is_device(f->device)) return wrong(d, "device: must be [A-Za-z0-9_-]{8,64}");

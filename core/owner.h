@@ -50,7 +50,7 @@ struct owner_update {
     struct span frame;         /* the whole `update` frame's text */
     size_t removed_count;      /* users whose access this push took or may have taken: they are asked again */
     const struct span *removed;
-    bool recheck_all;          /* `join` went back: everyone is asked again */
+    bool recheck_all;          /* `join` went back, or the space was founded (then prev is 0): everyone is asked again */
 };
 
 enum owner_answer_kind {

@@ -210,6 +210,7 @@ static enum err judge(struct owner *owner, struct owner_case *c, struct owner_up
         uint64_t owners = c->space.owners;
         if (c->founding && (err = add_founder(owner, c)) != ERR_OK) return err;
         if ((err = follow_members(owner, c, update)) != ERR_OK) return err;
+        if (c->founding) update->recheck_all = true; /* who had it open because anybody could found it */
         if (c->space.owners > 0 || c->ns->access != NAMESPACE_MEMBERS || access_is_named(c->ns, c->push->space)) break;
         if (owners == 0 && !c->founding) break; /* nobody's by a grant: there is no last owner to keep */
         c->space.owners = owners;

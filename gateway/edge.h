@@ -5,7 +5,8 @@
  * gateway/edge*.c alone.
  *
  * BOUNDS  connections, half-open ones too: the file-descriptor limit less EDGE_FDS_RESERVED, past which a polite 503 is
- *         sent and the socket closed; a message: LIMIT_FRAME_BYTES_MAX (close 1009); an HTTP body: the same (413); headers: 16 KiB. */
+ *         sent and the socket closed; a line of a message, and a binary message: LIMIT_FRAME_BYTES_MAX (close 1009; of a text
+ *         that is longer the whole lines are handed over as they come); an HTTP body: the same (413); headers: 16 KiB. */
 #ifndef TIDEGATE_GATEWAY_EDGE_H
 #define TIDEGATE_GATEWAY_EDGE_H
 

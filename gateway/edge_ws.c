@@ -1,4 +1,4 @@
-/* WebSocket: the upgrade, whole messages in, whole messages out.
+/* WebSocket: the upgrade, whole messages in (of a text past the bound, whole lines), whole messages out.
  *
  * INVARIANTS
  * 1. Behind a close frame, the peer's or ours, no message is handed over and none is written (RFC 6455, 5.5.1).
@@ -38,11 +38,12 @@ int edge_ws_upgrade(struct edge *edge, struct lws *wsi)
     if (bytes == 0) return 0;
     credentials = calloc(1, sizeof *credentials);
     if (credentials == NULL) return -1;
-    if (edge->options.verify(edge->options.ctx, span_of(token, bytes), credentials) != ERR_OK) {
-        free(credentials);
-        return edge_http_refuse(wsi, 401, ERR_UNAUTHENTICATED, NULL);
+    if (edge->options.verify(edge->options.ctx, span_of(token, bytes), credentials) == ERR_OK) {
+        lws_set_opaque_user_data(wsi, credentials); /* taken by ESTABLISHED, or freed with the connection */
+        return 0;
     }
-    lws_set_opaque_user_data(wsi, credentials); /* taken by ESTABLISHED, or freed with the connection */
+    /* Upgraded all the same: a browser is not told the status of a refused upgrade, but it is told 4401. */
+    free(credentials);
     return 0;
 }
 
@@ -73,22 +74,38 @@ static void hand_over(struct edge_conn *conn, struct span text, bool binary)
     handler->message(handler->ctx, conn->session, text, binary, conn->edge->options.now_ms());
 }
 
+/* Of a text longer than the bound the lines that are whole go ahead. False: what is left is a line longer than that. */
+static bool hand_over_lines(struct edge_conn *conn)
+{
+    size_t whole = conn->message_bytes;
+    while (whole > 0 && conn->message[whole - 1] != '\n') whole--;
+    if (whole > 0) {
+        hand_over(conn, span_of(conn->message, whole), false);
+        conn->message_bytes -= whole;
+        memmove(conn->message, conn->message + whole, conn->message_bytes);
+    }
+    return conn->message_bytes <= conn->edge->message_bytes_max;
+}
+
 static int receive(struct lws *wsi, struct edge_conn *conn, const char *in, size_t bytes)
 {
-    size_t rest = lws_remaining_packet_payload(wsi);
-    bool last = lws_is_final_fragment(wsi) && rest == 0;
+    size_t rest = lws_remaining_packet_payload(wsi), bytes_max = conn->edge == NULL ? 0 : conn->edge->message_bytes_max;
+    bool last = lws_is_final_fragment(wsi) && rest == 0, binary = lws_frame_is_binary(wsi) != 0;
     if (conn->session == NULL || conn->closing) return 0;
-    if (conn->message_bytes + bytes + rest > conn->edge->message_bytes_max) return too_long(wsi, conn);
+    bool long_text = conn->message_bytes + bytes + rest > bytes_max;
+    if (long_text && binary) return too_long(wsi, conn);
     if (rest == 0 && !last) conn->split = true;
     if (last && conn->message_bytes == 0) {
-        hand_over(conn, span_of(in, bytes), lws_frame_is_binary(wsi) != 0);
+        hand_over(conn, span_of(in, bytes), binary);
         return 0;
     }
-    char *grown = realloc(conn->message, conn->message_bytes + bytes + rest + 1);
+    char *grown = realloc(conn->message, conn->message_bytes + bytes + (long_text ? 0 : rest) + 1);
     if (grown == NULL) return -1;
     conn->message = grown;
     if (bytes > 0) memcpy(conn->message + conn->message_bytes, in, bytes);
     conn->message_bytes += bytes;
+    if (long_text && !hand_over_lines(conn)) return too_long(wsi, conn);
+    if (conn->closing) return 0; /* by what a line said */
     if (!last) {
         conn->edge->options.handler.heard(conn->edge->options.handler.ctx, conn->session, conn->edge->options.now_ms());
         return 0;
@@ -97,7 +114,7 @@ static int receive(struct lws *wsi, struct edge_conn *conn, const char *in, size
     size_t whole_bytes = conn->message_bytes;
     conn->message = NULL;
     conn->message_bytes = 0;
-    hand_over(conn, span_of(whole, whole_bytes), lws_frame_is_binary(wsi) != 0);
+    hand_over(conn, span_of(whole, whole_bytes), binary);
     free(whole);
     return 0;
 }

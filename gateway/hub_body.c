@@ -35,7 +35,7 @@ static void send_history(struct hub *hub, struct hub_session *session, const str
     struct buf *out = &hub->text;
     struct span space = hub_space_name(body->space), ref = blob_span(body->ref);
     if (tell->err != ERR_OK) {
-        hub_send_error(session, tell->err, NULL, ref, false, 0, space, tell->err == ERR_BUSY ? 1000 : 0);
+        hub_send_error(session, tell->err, tell->err == ERR_INVALID ? "collection: must be one whose policy is append" : NULL, ref, false, 0, space, tell->err == ERR_BUSY ? 1000 : 0);
         return;
     }
     buf_add_text(out, "{\"type\":\"page\",\"ref\":");

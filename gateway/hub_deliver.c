@@ -31,7 +31,9 @@ static void recheck(struct hub_space *space, const struct link_tell *tell)
 {
     for (size_t i = 0; i < space->subs_count; i++) {
         struct hub_sub *sub = space->subs[i];
-        bool meant = tell->recheck_all;
+        /* A founder (nothing was before his update) keeps what he has, and needs no page in its place. */
+        bool founder = tell->prev == 0 && span_equal(tell->user, hub_space_user(sub->session));
+        bool meant = tell->recheck_all && !founder;
         for (size_t k = 0; k < tell->removed_count; k++) meant = meant || span_equal(tell->removed[k], hub_space_user(sub->session));
         if (meant) hub_pull_heal(sub);
     }

@@ -7,7 +7,7 @@ import struct
 
 import pytest
 
-from client import Closed, op
+from client import Closed, encode, op
 
 
 def alive(server, device):
@@ -89,6 +89,21 @@ def test_a_frame_over_the_limit_costs_at_most_the_connection(server, device):
     except Closed as closed:
         assert closed.code in (1009, 1006)
     alive(server, device)
+
+
+def test_a_message_may_be_longer_than_a_frame(device):
+    """limits.frame is a frame's: a device back from a week offline may say all it has in one message."""
+    d = device()
+    space = f"cart:{d.user}"
+    d.open(space)
+    count = d.welcome["limits"]["frame"] * 3 // 200_000
+    ids = [d.push(space, [op("put", "items", f"i{i}", {"name": "x" * 200_000})], send=False) for i in range(count)]
+    frames = [d.push_frame(space, push_id, push_id - 1) for push_id in ids]
+    assert sum(map(len, map(encode, frames))) > 2 * d.welcome["limits"]["frame"]
+    d.send(*frames)
+    for push_id in ids:
+        assert d.outcome(space, push_id).status == "applied"
+    assert len(d.copies[space].live()) == count
 
 
 def test_random_bytes_of_frames_never_end_the_process(server, device):

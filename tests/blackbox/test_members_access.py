@@ -98,6 +98,35 @@ def test_a_barrier_founds_nothing(device):
     assert b.copies[space].docs[("members", b.user)]
 
 
+def test_who_opened_a_space_before_it_was_founded_hears_nothing_of_it(device):
+    early, twin, owner, guest = device(), device(), device(), device()
+    space = f"chat:{unique('early')}"
+    for d in (early, twin, owner, guest):
+        d.open(space)
+        assert space in d.copies, "a space that nobody wrote to opens as empty"
+    ops = [op("put", "members", guest.user, {"role": "writer"}), op("append", "messages", "m1", {"text": "secret"})]
+    assert owner.do(space, *ops).via == "update", "the founder's own copy needs no healing"
+    for d in (early, twin):
+        closed = d.wait_type("closed", space=space)
+        assert closed["purge"] is True and closed["code"] == "forbidden"
+    guest.until(lambda: guest.body(space, "messages", "m1"))
+    say(owner, space, "another secret")
+    guest.barrier(space)
+    for d in (early, twin):
+        d.barrier(f"cart:{d.user}")
+        assert not any("secret" in f.raw for f in d.seen), "nothing of the room got out"
+
+
+def test_who_opened_a_space_before_it_was_founded_open_stays(device):
+    early, owner = device(), device()
+    space = f"chat:{unique('early')}"
+    early.open(space)
+    owner.open(space)
+    assert owner.do(space, op("put", "room", "settings", {"join": "open"})).status == "applied"
+    early.until(lambda: early.body(space, "room", "settings"))
+    assert say(early, space).status == "applied"
+
+
 def test_roles_decide(device):
     owner, writer, reader, stranger = device(), device(), device(), device()
     space = room(owner, writer)

@@ -240,6 +240,22 @@ static void when_a_room_closes_everybody_is_judged(void **state)
     assert_non_null(strstr(hub_rig_next(ana), "\"docs\":[8]"));
 }
 
+static void when_a_space_is_founded_everybody_but_the_founder_is_judged(void **state)
+{
+    struct rig_conn *ana = reader(0, 0), *bob = hub_rig_connect(rig, 1, "bob", "device-02");
+    struct link_tell tell = {.kind = LINK_UPDATE, .space = SPAN_LITERAL("chat:a"), .prev = 0, .place = 8, .recheck_all = true,
+                             .user = SPAN_LITERAL("ana"), .frame = blob_make(SPAN_LITERAL("{founded}"))};
+    (void)state;
+    hub_rig_open(rig, bob, "chat:a", 0);
+    rig->link.told(rig->link.ctx, &tell);
+    blob_put(tell.frame);
+    hub_rig_turn(rig);
+    expect(ana, "{founded}");
+    expect(bob, "");
+    const struct rig_ask *ask = hub_rig_ask(rig, LINK_PULL);
+    assert_true(ask->ask.waiters_count == 1 && span_is(ask->waiters[0].user, "bob"));
+}
+
 static void one_removed_amid_its_run_is_judged_again_behind_it(void **state)
 {
     struct rig_conn *bob = hub_rig_connect(rig, 0, "bob", "device-02");
@@ -291,6 +307,7 @@ int main(void)
         TEST(one_that_stopped_reading_is_closed_at_the_hard_bound_and_memory_stays_flat),
         TEST(those_removed_get_no_update_but_a_judgement),
         TEST(when_a_room_closes_everybody_is_judged),
+        TEST(when_a_space_is_founded_everybody_but_the_founder_is_judged),
         TEST(one_removed_amid_its_run_is_judged_again_behind_it),
         TEST(a_new_owner_that_tells_older_heads_changes_nothing)};
     return cmocka_run_group_tests_name("hub_deliver", tests, NULL, NULL);
