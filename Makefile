@@ -94,7 +94,7 @@ schemas: tidegate build/venv/ready ## every frame's schema, and the examples bes
 	@build/venv/bin/python -m pytest -q tests/schemas
 deploy-test: tidegate build/venv/ready ## what it is run with: image, compose file, chart, alerts, published schemas
 	@build/venv/bin/python -m pytest -q tests/deploy
-blackbox: tidegate build/venv/ready ## the protocol, against the running server
+blackbox: tidegate $(OUT)/tools/check_history build/venv/ready ## the protocol, against the running server
 	@build/venv/bin/python -m pytest -q tests/blackbox
 kafka: $(KAFKA) build/setup-cluster ## log and journal on a real broker, started for it
 	@tests/kafka/run $(KAFKA)

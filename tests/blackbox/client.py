@@ -22,9 +22,11 @@ class Closed(Exception):
 
 
 class Device:
-    def __init__(self, server, user, device=None, token=None, hello=True, background=False, claims=None, **headers):
+    def __init__(self, server, user, device=None, token=None, hello=True, background=False, claims=None, history=None, **headers):
         from conftest import unique
         self.server, self.user, self.id = server, user, device or unique("device-")
+        self.history = history  # where all that it says and hears is recorded, or None
+        self.who = history.store(self) if history else None
         self.claims = claims or {}
         self.token = token or server.token(user, **self.claims)
         self.background = background
@@ -51,6 +53,8 @@ class Device:
             frame["background"] = True
         self.send(frame | changes)
         self.welcome = self.wait_type("welcome")
+        if self.history:
+            self.history.hello(self)
         return self
 
     def reconnect(self):
@@ -65,15 +69,24 @@ class Device:
                 self.ws.close()
             except (OSError, websockets.exceptions.WebSocketException):
                 pass
-            self.ws = None
+            self.gone()
 
     def drop(self):
         """The wire is cut: no close handshake."""
         self.ws.socket.close()
+        self.gone()
+
+    def gone(self):
+        """There is no connection any more, whoever ended it."""
         self.ws = None
+        if self.history:
+            self.history.add("cut", who=self.who)
 
     def send(self, *frames):
         """Frames (or Raw text), in one message, each on a line of its own."""
+        for frame in frames if self.history else ():
+            if isinstance(frame, dict):
+                self.history.said(self, frame)
         self.send_text("\n".join(encode(frame) for frame in frames))
 
     def send_text(self, text):
@@ -97,6 +110,8 @@ class Device:
         assert isinstance(message, str), "a binary message from the gateway"
         for frame in split(message):
             self.seen.append(frame)
+            if self.history:
+                self.history.heard(self, frame)
             if self.take(frame) is not False:
                 self.inbox.append(frame)
         return True
@@ -243,6 +258,8 @@ class Device:
         after = max((i for i in history if i < push_id), default=0) if after is None else after
         history[push_id] = ops
         self.outbox.setdefault(space, {})[push_id] = ops
+        if self.history:
+            self.history.enqueue(self, space, push_id, ops)
         if send:
             self.send(self.push_frame(space, push_id, after, known))
         return push_id

@@ -6,6 +6,7 @@ import time
 
 from client import Closed, Device, op
 from conftest import unique
+from history import History
 
 ROUNDS = int(os.environ.get("TIDEGATE_CRASHES", "50"))
 SEED = int(os.environ.get("TIDEGATE_SEED", "0")) or random.randrange(2 ** 32)
@@ -14,8 +15,8 @@ SEED = int(os.environ.get("TIDEGATE_SEED", "0")) or random.randrange(2 ** 32)
 class Writer:
     """A device that goes on by the book: resends what is unanswered, heals gaps, keeps what it was acked."""
 
-    def __init__(self, server, user, space):
-        self.device = Device(server, user, hello=False)
+    def __init__(self, server, user, space, history):
+        self.device = Device(server, user, hello=False, history=history)
         self.space, self.acked, self.names = space, set(), 0
 
     def come_back(self):
@@ -94,11 +95,13 @@ def judge(writers, fresh):
 def test_kill_9_under_load_loses_and_repeats_nothing(make_server):
     one = make_server().start()
     user = unique("u")
-    writers = [Writer(one, user, f"todos:{user}") for _ in range(3)]
+    history = History(counters=[("todos", "count", "n")])
+    writers = [Writer(one, user, f"todos:{user}", history) for _ in range(3)]
     for writer in writers:
         writer.come_back()
     log = writers[0].device.welcome["log"]
     random.seed(SEED)
+    history.add("faults")
     for _ in range(ROUNDS):
         load(writers, random.uniform(0.02, 0.4))
         if random.random() < 0.5:
@@ -116,10 +119,15 @@ def test_kill_9_under_load_loses_and_repeats_nothing(make_server):
             writer.come_back()
             assert writer.device.welcome["log"] == log, "the log changes its name only if it was lost"
         load(writers, 0.05)
+    history.add("calm")
     finish(writers)
-    fresh = Device(one, user)
+    fresh = Device(one, user, history=history)
     fresh.open(writers[0].space)
+    history.claims(fresh, writers[0].space, owner=True)
+    for writer in writers:
+        history.claims(writer.device, writer.space)
     judge(writers, fresh)
+    history.judge(f"seed {SEED}")
     assert sum(len(w.acked) for w in writers) > ROUNDS
     for writer in writers:
         writer.device.disconnect()

@@ -7,6 +7,7 @@ import pytest
 
 from client import Closed, Device, op
 from conftest import unique
+from history import History
 
 SEED = int(os.environ.get("TIDEGATE_SEED", "0")) or random.randrange(2 ** 32)
 IDS = [f"d{i}" for i in range(6)]
@@ -64,7 +65,9 @@ def test_random_devices_converge(server, part):
     rng = random.Random(f"{SEED}-{part}")
     user = unique("u")
     space = f"todos:{user}"
-    devices = [Device(server, user) for _ in range(5)]
+    history = History()
+    history.add("faults")
+    devices = [Device(server, user, history=history) for _ in range(5)]
     for d in devices:
         d.open(space)
     for _ in range(600):
@@ -72,7 +75,8 @@ def test_random_devices_converge(server, part):
         try:
             step(rng, d, space)
         except Closed:
-            d.ws = None
+            d.gone()
+    history.add("calm")
     for d in devices:
         if d.ws is None:
             d.reconnect()
@@ -82,11 +86,15 @@ def test_random_devices_converge(server, part):
         d.until(lambda: not d.outbox.get(space), what=f"every outcome, seed {SEED}")
     for d in devices:
         d.barrier(space)
-    fresh = Device(server, user)
+    fresh = Device(server, user, history=history)
     fresh.open(space)
+    history.claims(fresh, space, owner=True)
     for d in devices:
+        history.claims(d, space)
         assert d.copies[space].live() == fresh.copies[space].live(), f"seed {SEED}"
         assert d.copies[space].cursor == fresh.copies[space].cursor, f"seed {SEED}"
+    history.judge(f"seed {SEED}")
+    for d in devices:
         d.disconnect()
     fresh.disconnect()
 
@@ -120,7 +128,9 @@ def test_counters_never_lose_anyones_part_among_reconnects(server):
     rng = random.Random(SEED)
     user = unique("u")
     space = f"todos:{user}"
-    devices = [Device(server, user) for _ in range(4)]
+    history = History(counters=[("todos", "t", "n")])
+    history.add("faults")
+    devices = [Device(server, user, history=history) for _ in range(4)]
     total = 0
     for d in devices:
         d.open(space)
@@ -134,9 +144,15 @@ def test_counters_never_lose_anyones_part_among_reconnects(server):
         by = rng.randint(-5, 9)
         total += by
         d.push_within_limits(space, [op("incr", "todos", "t", field="n", by=by)])
+    history.add("calm")
     for d in devices:
         d.until(lambda: not d.outbox.get(space))
     for d in devices:
         d.barrier(space)
         assert d.body(space, "todos", "t") == '{"n":%d}' % total, f"seed {SEED}"
+    fresh = Device(server, user, history=history)
+    fresh.open(space)
+    history.claims(fresh, space, owner=True)
+    history.judge(f"seed {SEED}")
+    for d in [*devices, fresh]:
         d.disconnect()

@@ -6,6 +6,7 @@ import pytest
 
 from client import Closed, Device, op
 from conftest import unique
+from history import History
 from test_history_tail import history
 from test_http import call, q
 from test_members_access import room
@@ -42,7 +43,9 @@ def read_back(d, space):
 @pytest.mark.parametrize("part", range(4))
 def test_tails_and_history_together_give_the_whole_room(device, part):
     rng = random.Random(f"{SEED}-room-{part}")
-    owner, reader = device(), device()
+    story = History()
+    story.add("faults")
+    owner, reader = device(history=story), device(history=story)
     space = room(owner, reader)
     made = []
     for _ in range(12):
@@ -58,9 +61,16 @@ def test_tails_and_history_together_give_the_whole_room(device, part):
         truth, held = owner.copies[space].live(), reader.copies[space].live()
         for key, value in held.items():
             assert truth.get(key) == value, f"{key} is {value}, not {truth.get(key)}; seed {SEED}"
+    story.add("calm")
     read_back(reader, space)
     assert reader.copies[space].live() == owner.copies[space].live(), f"seed {SEED}"
     assert reader.copies[space].cursor == owner.copies[space].cursor
+    fresh = device(owner.user, history=story)
+    fresh.open(space)
+    story.claims(fresh, space, owner=True)
+    for d in (owner, reader):
+        story.claims(d, space)
+    story.judge(f"seed {SEED}")
 
 
 def test_a_readers_tail_and_a_fresh_copy_hold_the_same_newest(device):
