@@ -82,32 +82,50 @@ static bool reads_below(MDB_txn *txn, MDB_dbi dbi, size_t page_bytes, size_t rea
     return below && code == MDB_NOTFOUND;
 }
 
-/* LMDB may leave its last pages unwritten when they were freed in the transaction that made them, so a short file is not
- * torn by itself: it is when something reachable lies past its end. Rare, so a walk over everything may cost. */
-static enum err check_length(struct lmdbx *env, const char *path, char *why, size_t why_bytes)
+/* How long the file is, and how long its newest meta page says. */
+struct lengths {
+    int fd;
+    size_t told_bytes, real_bytes, page_bytes;
+};
+
+/* What lies past the end of a short file would kill the process by SIGBUS, even the page where LMDB looks for its tables: so it is
+ * made to read as zeros before anything is read. shorten() takes that back. */
+static enum err lengthen(struct lmdbx *env, const char *path, char *why, size_t why_bytes, struct lengths *ret_lengths)
 {
     MDB_envinfo info;
     MDB_stat stat_of;
     struct stat st;
-    int fd;
+    struct lengths lengths = {0};
     mdb_env_info(env->env, &info);
     mdb_env_stat(env->env, &stat_of);
-    if (mdb_env_get_fd(env->env, &fd) != MDB_SUCCESS || fstat(fd, &st) != 0) return fail(ERR_IO, path, errno, why, why_bytes);
-    size_t told_bytes = (info.me_last_pgno + 1) * stat_of.ms_psize;
-    size_t real_bytes = (size_t)st.st_size;
-    if (real_bytes >= told_bytes) return ERR_OK;
-    if (ftruncate(fd, (off_t)told_bytes) != 0) return fail(err_of(errno), path, errno, why, why_bytes);
+    if (mdb_env_get_fd(env->env, &lengths.fd) != MDB_SUCCESS || fstat(lengths.fd, &st) != 0) return fail(ERR_IO, path, errno, why, why_bytes);
+    lengths.page_bytes = stat_of.ms_psize;
+    lengths.told_bytes = (info.me_last_pgno + 1) * stat_of.ms_psize;
+    lengths.real_bytes = (size_t)st.st_size;
+    if (lengths.real_bytes < lengths.told_bytes && ftruncate(lengths.fd, (off_t)lengths.told_bytes) != 0) return fail(err_of(errno), path, errno, why, why_bytes);
+    *ret_lengths = lengths;
+    return ERR_OK;
+}
+
+static enum err shorten(const struct lengths *lengths, const char *path, char *why, size_t why_bytes)
+{
+    if (lengths->real_bytes >= lengths->told_bytes || ftruncate(lengths->fd, (off_t)lengths->real_bytes) == 0) return ERR_OK;
+    return fail(ERR_IO, path, errno, why, why_bytes);
+}
+
+/* LMDB may leave its last pages unwritten when they were freed in the transaction that made them, so a short file is not
+ * torn by itself: it is when something reachable lies past its end. Rare, so a walk over everything may cost. */
+static bool is_whole(struct lmdbx *env, const struct lengths *lengths)
+{
     MDB_txn *txn;
     bool sound = false;
-    if (mdb_txn_begin(env->env, NULL, MDB_RDONLY, &txn) == MDB_SUCCESS) {
-        sound = reads_below(txn, FREE_TABLE, stat_of.ms_psize, real_bytes);
-        for (size_t i = 0; sound && i < env->tables_count; i++)
-            sound = reads_below(txn, env->tables[i], stat_of.ms_psize, real_bytes);
-        mdb_txn_abort(txn);
-    }
-    if (sound) return ERR_OK;
-    if (ftruncate(fd, (off_t)real_bytes) != 0) return fail(ERR_IO, path, errno, why, why_bytes);
-    return fail(ERR_CORRUPT, path, 0, why, why_bytes);
+    if (lengths->real_bytes >= lengths->told_bytes) return true;
+    if (mdb_txn_begin(env->env, NULL, MDB_RDONLY, &txn) != MDB_SUCCESS) return false;
+    sound = reads_below(txn, FREE_TABLE, lengths->page_bytes, lengths->real_bytes);
+    for (size_t i = 0; sound && i < env->tables_count; i++)
+        sound = reads_below(txn, env->tables[i], lengths->page_bytes, lengths->real_bytes);
+    mdb_txn_abort(txn);
+    return sound;
 }
 
 /* A file that ends amid its two meta pages was torn, or never was one of ours; LMDB takes an empty one for a new one. */
@@ -129,6 +147,18 @@ static int open_tables(struct lmdbx *env, const struct lmdbx_options *options)
     if (code == MDB_SUCCESS) return mdb_txn_commit(txn);
     mdb_txn_abort(txn);
     return code;
+}
+
+static enum err open_whole(struct lmdbx *env, const struct lmdbx_options *options, char *why, size_t why_bytes)
+{
+    struct lengths lengths = {0};
+    enum err err = lengthen(env, options->path, why, why_bytes, &lengths);
+    if (err != ERR_OK) return err;
+    int code = open_tables(env, options);
+    if (code == MDB_SUCCESS && is_whole(env, &lengths)) return ERR_OK;
+    err = shorten(&lengths, options->path, why, why_bytes);
+    if (err != ERR_OK) return err;
+    return code == MDB_SUCCESS ? fail(ERR_CORRUPT, options->path, 0, why, why_bytes) : fail(err_of(code), options->path, code, why, why_bytes);
 }
 
 static int open_env(struct lmdbx *env, const struct lmdbx_options *options)
@@ -174,9 +204,7 @@ enum err lmdbx_open(const struct lmdbx_options *options, struct lmdbx **ret_env,
     if (env->map_bytes > env->map_bytes_max) env->map_bytes = env->map_bytes_max;
     env->tables_count = options->tables_count;
     int code = open_env(env, options);
-    if (code == MDB_SUCCESS) code = open_tables(env, options);
-    enum err err = code == MDB_SUCCESS ? check_length(env, options->path, why, why_bytes)
-                                       : fail(err_of(code), options->path, code, why, why_bytes);
+    enum err err = code == MDB_SUCCESS ? open_whole(env, options, why, why_bytes) : fail(err_of(code), options->path, code, why, why_bytes);
     if (err != ERR_OK) {
         lmdbx_close(env);
         return err;
