@@ -17,7 +17,7 @@ PREFIX ?= /usr/local
 OUT := build/$(FLAVOUR)
 
 # -- what to build, and how ---------------------------------------------------------------------------------------
-PACKAGES := libwebsockets libuv lmdb libcrypto libssl rdkafka
+PACKAGES := libwebsockets libuv lmdb libcrypto libssl rdkafka hiredis
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wswitch-enum -Wvla -Wundef \
   -Wcast-qual -Wwrite-strings -Wformat=2 -Werror
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -35,7 +35,7 @@ LIBS = $(PACKAGE_LIBS) -lpthread
 
 SOURCES := $(wildcard core/*.c base/*.c backends/*.c backends/*/*.c gateway/*.c workers/*.c cli/*.c)
 LIB := $(OUT)/libtidegate_server.a
-LIB_OBJECTS := $(patsubst %.c,$(OUT)/%.o,$(filter-out cli/main.c,$(SOURCES))) $(OUT)/gen/demo.o $(OUT)/gen/namespaces.o
+LIB_OBJECTS := $(patsubst %.c,$(OUT)/%.o,$(filter-out cli/main.c,$(SOURCES))) $(OUT)/gen/demo.o $(OUT)/gen/namespaces.o $(OUT)/gen/redis.o
 SUPPORT := $(OUT)/libsupport.a
 SUPPORT_OBJECTS := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/support/*.c tests/checker/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(OUT)/tests/%,$(wildcard tests/unit/test_*.c))
@@ -150,7 +150,10 @@ build/gen/demo.c: build/embed web/demo $(wildcard web/demo/*)
 build/gen/namespaces.c: build/embed schemas/namespaces $(wildcard schemas/namespaces/*.json)
 	@mkdir -p build/gen
 	@build/embed asset_namespaces base/asset.h $(wildcard schemas/namespaces/*.json) > $@
-web/demo schemas/namespaces:
+build/gen/redis.c: build/embed schemas/redis $(wildcard schemas/redis/*.lua)
+	@mkdir -p build/gen
+	@build/embed asset_redis base/asset.h $(wildcard schemas/redis/*.lua) > $@
+web/demo schemas/namespaces schemas/redis:
 	@mkdir -p $@
 $(OUT)/gen/%.o: build/gen/%.c
 	@mkdir -p $(@D)

@@ -39,6 +39,8 @@ struct registry_ops {
                        struct span cursor, int64_t now_ms);
     void (*get_offsets)(struct registry *r, struct span user, struct span device, void *ctx,
                         void (*told)(void *ctx, enum err err, const struct registry_offset *offsets, size_t count));
+    /* Questions of this ctx are not answered any more: it is about to go. */
+    void (*forget)(struct registry *r, void *ctx);
 };
 struct registry {
     const struct registry_ops *ops;

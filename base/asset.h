@@ -1,4 +1,4 @@
-/* Files that the build puts into the binary (tools/embed.c): the demo's page and the namespaces that ship. */
+/* Files that the build puts into the binary (tools/embed.c): the demo's page, the namespaces that ship, Redis scripts. */
 #ifndef TIDEGATE_BASE_ASSET_H
 #define TIDEGATE_BASE_ASSET_H
 
@@ -15,5 +15,7 @@ extern const struct asset asset_demo[];
 extern const size_t asset_demo_count;
 extern const struct asset asset_namespaces[];
 extern const size_t asset_namespaces_count;
+extern const struct asset asset_redis[];
+extern const size_t asset_redis_count;
 
 #endif

@@ -247,10 +247,12 @@ struct hub_http_job *hub_http_start(struct hub *hub, const struct hub_http_reque
     return job;
 }
 
-/* A question whose owner does not answer. */
+/* A question whose owner, or the registry, does not answer. */
 static void give_up(struct hub_http_job *job)
 {
+    struct registry *registry = job->hub->options.registry;
     struct map_node *node = NULL;
+    registry->ops->forget(registry, job);
     while ((node = map_next(&job->hub->bodies, node)) != NULL) {
         struct hub_body *body = (struct hub_body *)((char *)node - offsetof(struct hub_body, node));
         if (body->job == job) body->job = NULL;

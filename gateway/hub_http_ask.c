@@ -199,6 +199,7 @@ void hub_http_start_user(struct hub_http_job *job, struct span user)
     struct registry *registry = job->hub->options.registry;
     bool own = span_equal(user, span_of(job->credentials.user, job->credentials.user_bytes));
     job->name = blob_make(user);
+    job->until_ms = job->hub->now_ms + HTTP_WAIT_MS * 2;
     if (!name_is_user(user)) hub_http_answer_error(job, ERR_INVALID, "not a user's name");
     else if (!own && !job->credentials.admin) hub_http_answer_error(job, ERR_FORBIDDEN, "another's presence needs an admin token");
     else if (job->name == NULL) hub_http_answer_error(job, ERR_BUSY, NULL);
@@ -209,6 +210,7 @@ void hub_http_start_offsets(struct hub_http_job *job, struct span device)
 {
     struct registry *registry = job->hub->options.registry;
     job->name = blob_make(device);
+    job->until_ms = job->hub->now_ms + HTTP_WAIT_MS * 2;
     if (!name_is_device(device)) hub_http_answer_error(job, ERR_INVALID, "not a device's id");
     else if (job->name == NULL) hub_http_answer_error(job, ERR_BUSY, NULL);
     else registry->ops->get_offsets(registry, span_of(job->credentials.user, job->credentials.user_bytes), device, job, offsets_told);

@@ -136,7 +136,13 @@ static void get_offsets(struct registry *r, struct span user, struct span device
     told(ctx, ERR_OK, &offset, 1);
 }
 
-static const struct registry_ops registry_ops = {.set_presence = set_presence, .get_user = get_user, .claim_device = claim_device,
+static void forget(struct registry *r, void *ctx)
+{
+    (void)r;
+    (void)ctx;
+}
+
+static const struct registry_ops registry_ops = {.forget = forget, .set_presence = set_presence, .get_user = get_user, .claim_device = claim_device,
     .release_device = release_device, .put_offset = put_offset, .get_offsets = get_offsets};
 
 /* ---- tokens ---- */
