@@ -1,6 +1,5 @@
 /* One partition: records through the owner, their effects into the overlay and out over the link. */
 #include <assert.h>
-#include <limits.h>
 #include <stdio.h>
 
 #include "core/hash.h"
@@ -8,7 +7,7 @@
 #include "workers/worker_parts.h"
 
 /* Gateways look elsewhere, before anything is given up. */
-static void disown(struct partition *p)
+void partition_disown(struct partition *p)
 {
     struct link_owner *link = p->worker->options.link;
     if (p->owned) link->ops->owns(link, p->index, false);
@@ -22,7 +21,7 @@ void partition_fail(struct partition *p, enum err err, const char *why)
     bool started = p->state == PARTITION_RUNNING;
     p->state = PARTITION_FAILED;
     p->abandoned = true;
-    disown(p);
+    partition_disown(p);
     if (started) worker->options.reader->ops->pause(worker->options.reader, p->index, true);
     worker_say(worker, "partition_failed", "partition=%u code=%s why=\"%s\"", p->index, err_name(err), why);
     if (worker->options.failed != NULL) worker->options.failed(worker->options.say_ctx, err, why);
@@ -51,80 +50,12 @@ void partition_read_end(struct partition *p)
     p->view = NULL;
 }
 
-/* ---- assignment ---- */
-
-static enum err open_store(struct partition *p, struct store_stamp *ret_stamp, char *why, size_t why_bytes)
-{
-    struct worker *worker = p->worker;
-    char path[PATH_MAX];
-    snprintf(path, sizeof path, "%s/store-%u", worker->data_dir, p->index);
-    struct store_options options = {.path = path, .log = worker->options.reader->name, .partition = p->index,
-                                    .fsync = worker->options.fsync};
-    enum err err = store_open(&options, &p->store, why, why_bytes);
-    if (err != ERR_OK) return err;
-    err = overlay_open(&p->overlay);
-    if (err == ERR_OK) err = partition_read_begin(p);
-    if (err != ERR_OK) return err;
-    err = store_view_stamp(p->view, ret_stamp);
-    if (err == ERR_OK) err = owner_open(&p->reader, span_text(worker->options.reader->name), &p->owner);
-    if (err == ERR_OK && owner_next_offset(p->owner) != ret_stamp->next_offset) err = ERR_CORRUPT;
-    if (err == ERR_OK) err = rules_load(p);
-    partition_read_end(p);
-    if (err != ERR_OK) snprintf(why, why_bytes, "store-%u: %s", p->index, err_text(err));
-    return err;
-}
-
-/* The log must still be the one that the store came from: the record before its offset tells. */
-static enum err check_log(struct partition *p, const struct log_assignment *assignment, const struct store_stamp *stamp, char *why,
-                          size_t why_bytes)
-{
-    struct log_reader *reader = p->worker->options.reader;
-    struct log_record record;
-    uint64_t first = assignment->first, next = assignment->next;
-    p->target = next;
-    p->last_hash = stamp->last_hash;
-    p->durable = stamp->next_offset;
-    if (stamp->next_offset > next) {
-        snprintf(why, why_bytes, "the log ends at %llu, before the store's %llu: restore the data directory from one copy",
-                 (unsigned long long)next, (unsigned long long)stamp->next_offset);
-        return ERR_CORRUPT;
-    }
-    if (stamp->next_offset == 0 || stamp->next_offset <= first) return ERR_OK; /* nothing to compare; start() judges the rest */
-    enum err err = reader->ops->read(reader, p->index, stamp->next_offset - 1, &record);
-    if (err == ERR_OK && hash_64(record.bytes) == stamp->last_hash) return ERR_OK;
-    snprintf(why, why_bytes, "the log is not the one that the store was made from: restore the data directory from one copy");
-    return err == ERR_OK ? ERR_CORRUPT : err;
-}
-
-void partition_assign(struct partition *p, const struct log_assignment *assignment)
-{
-    struct log_reader *reader = p->worker->options.reader;
-    struct store_stamp stamp = {0, 0};
-    char why[256] = "";
-    assert(p->state == PARTITION_WAITING);
-    p->silent_below = assignment->silent_below;
-    enum err err = open_store(p, &stamp, why, sizeof why);
-    if (err == ERR_OK) err = check_log(p, assignment, &stamp, why, sizeof why);
-    if (err == ERR_OK) {
-        err = reader->ops->start(reader, p->index, stamp.next_offset);
-        if (err != ERR_OK)
-            snprintf(why, sizeof why, "the log no longer holds what the store lacks: restore the data directory from one copy");
-    }
-    if (err != ERR_OK) {
-        partition_fail(p, err, why[0] != 0 ? why : err_text(err));
-        return;
-    }
-    p->state = PARTITION_RUNNING;
-    worker_say(p->worker, "partition_open", "partition=%u next=%llu end=%llu", p->index,
-               (unsigned long long)stamp.next_offset, (unsigned long long)p->target);
-    partition_heed(p);
-    if (stamp.next_offset >= p->target) rules_check(p);
-}
+/* ---- leaving ---- */
 
 /* A last batch is stored, pages under way are made; then another owner may have it. */
 void partition_revoke(struct partition *p)
 {
-    disown(p);
+    partition_disown(p);
     p->state = PARTITION_LEAVING;
     partition_journal_seal(p);
     partition_go_on_leaving(p);
@@ -134,7 +65,7 @@ void partition_go_on_leaving(struct partition *p)
 {
     struct worker *worker = p->worker;
     struct log_reader *reader = worker->options.reader;
-    if (p->state != PARTITION_LEAVING || p->journaling || p->pages_running != 0) return;
+    if (p->state != PARTITION_LEAVING || p->journaling || p->restoring || p->pages_running != 0) return;
     if (!p->abandoned && p->overlay != NULL && overlay_gathered(p->overlay) != 0) {
         partition_journal_arm(worker); /* no memory to seal it a moment ago */
         return;

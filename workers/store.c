@@ -10,6 +10,7 @@ enum { FORMAT = 1, TABLE_DEAD = STATE_TABLES, TABLE_STAMP, TABLES, DEAD_MAX = 10
 
 struct store {
     struct lmdbx *env;
+    bool doubtful, marks_boot;
 };
 
 /* A view is a read transaction. */
@@ -33,6 +34,39 @@ static enum err put_u64(struct lmdbx_txn *txn, struct span key, uint64_t value)
     lmdbx_key_u64(value, bytes);
     return lmdbx_put(txn, TABLE_STAMP, key, span_of(bytes, 8));
 }
+
+/* ---- the boot ---- */
+
+static enum err put_boot(struct lmdbx_txn *txn, void *ctx)
+{
+    const char *boot = ctx;
+    enum err err = lmdbx_put(txn, TABLE_STAMP, SPAN_LITERAL("boot"), span_text(boot));
+    return err == ERR_OK ? lmdbx_remove(txn, TABLE_STAMP, SPAN_LITERAL("clean")) : err;
+}
+
+static enum err put_clean(struct lmdbx_txn *txn, void *ctx)
+{
+    (void)ctx;
+    return lmdbx_put(txn, TABLE_STAMP, SPAN_LITERAL("clean"), SPAN_LITERAL(""));
+}
+
+/* INVARIANT 3 */
+static enum err heed_boot(struct store *store, const char *boot)
+{
+    struct lmdbx_txn *txn;
+    struct span before, clean;
+    enum err err = lmdbx_read_begin(store->env, &txn);
+    if (err != ERR_OK) return err;
+    err = lmdbx_get(txn, TABLE_STAMP, SPAN_LITERAL("boot"), &before);
+    if (err == ERR_OK) err = lmdbx_get(txn, TABLE_STAMP, SPAN_LITERAL("clean"), &clean);
+    store->doubtful = err == ERR_OK && before.at != NULL && clean.at == NULL && !span_is(before, boot);
+    lmdbx_read_end(txn);
+    if (err != ERR_OK || store->doubtful) return err;
+    store->marks_boot = true;
+    return lmdbx_write(store->env, put_boot, (void *)(uintptr_t)boot);
+}
+
+bool store_is_doubtful(const struct store *store) { return store->doubtful; }
 
 /* ---- opening ---- */
 
@@ -84,6 +118,7 @@ enum err store_open(const struct store_options *options, struct store **ret_stor
         lmdbx_read_end(txn);
     }
     if (err == ERR_OK && fresh) err = lmdbx_write(store->env, put_first_stamp, (void *)(uintptr_t)options);
+    if (err == ERR_OK && options->boot != NULL) err = heed_boot(store, options->boot);
     if (err != ERR_OK) {
         snprintf(why, why_bytes, "%s: %s", options->path,
                  err == ERR_FOREIGN ? "belongs to another log or partition: restore the data directory from one copy" : err_text(err));
@@ -97,6 +132,8 @@ enum err store_open(const struct store_options *options, struct store **ret_stor
 void store_close(struct store *store)
 {
     if (store == NULL) return;
+    /* Only what is on the disk for certain is called so. */
+    if (store->marks_boot && lmdbx_flush(store->env) == ERR_OK && lmdbx_write(store->env, put_clean, NULL) == ERR_OK) (void)lmdbx_flush(store->env);
     lmdbx_close(store->env);
     free(store);
 }
@@ -127,11 +164,18 @@ static enum err put_dead(struct lmdbx_txn *txn, const struct store_dead *dead)
     return lmdbx_remove(txn, TABLE_DEAD, span_of(key, 8));
 }
 
+static enum err put_next(struct lmdbx_txn *txn, const struct store_stamp *stamp)
+{
+    char next[16];
+    lmdbx_key_u64(stamp->next_offset, next);
+    lmdbx_key_u64(stamp->last_hash, next + 8);
+    return lmdbx_put(txn, TABLE_STAMP, SPAN_LITERAL("next"), span_of(next, 16));
+}
+
 static enum err fill(struct lmdbx_txn *txn, void *ctx)
 {
     const struct store_batch *batch = ctx;
     struct store_stamp before;
-    char next[16];
     enum err err = read_next(txn, &before);
     assert(err != ERR_OK || before.next_offset <= batch->stamp.next_offset); /* INVARIANT 1 */
     for (size_t i = 0; err == ERR_OK && i < batch->count; i++) {
@@ -140,15 +184,41 @@ static enum err fill(struct lmdbx_txn *txn, void *ctx)
         else err = lmdbx_put(txn, cell_table(cell), cell_key(cell), cell_value(cell));
     }
     for (const struct store_dead *dead = batch->dead; err == ERR_OK && dead != NULL; dead = dead->next) err = put_dead(txn, dead);
-    lmdbx_key_u64(batch->stamp.next_offset, next);
-    lmdbx_key_u64(batch->stamp.last_hash, next + 8);
-    return err != ERR_OK ? err : lmdbx_put(txn, TABLE_STAMP, SPAN_LITERAL("next"), span_of(next, 16));
+    return err != ERR_OK ? err : put_next(txn, &batch->stamp);
 }
 
 enum err store_apply(struct store *store, const struct store_batch *batch)
 {
     return lmdbx_write(store->env, fill, (void *)(uintptr_t)batch);
 }
+
+/* ---- making one ---- */
+
+struct writing {
+    enum err (*fill)(struct store_txn *txn, void *ctx);
+    void *ctx;
+};
+static struct lmdbx_txn *lmdbx_of(struct store_txn *txn) { return (struct lmdbx_txn *)(void *)txn; }
+
+static enum err fill_any(struct lmdbx_txn *txn, void *ctx)
+{
+    const struct writing *writing = ctx;
+    return writing->fill((struct store_txn *)(void *)txn, writing->ctx);
+}
+
+enum err store_write(struct store *store, enum err (*fill_with)(struct store_txn *txn, void *ctx), void *ctx)
+{
+    struct writing writing = {fill_with, ctx};
+    return lmdbx_write(store->env, fill_any, &writing);
+}
+
+enum err store_txn_apply(struct store_txn *txn, const struct state_write *write)
+{
+    if (write->remove) return lmdbx_remove(lmdbx_of(txn), write->table, write->key);
+    return lmdbx_put(lmdbx_of(txn), write->table, write->key, write->value);
+}
+
+enum err store_txn_stamp(struct store_txn *txn, const struct store_stamp *stamp) { return put_next(lmdbx_of(txn), stamp); }
 
 /* ---- views ---- */
 
@@ -169,6 +239,7 @@ enum err store_view_begin(struct store *store, struct store_view **ret_view)
     return err;
 }
 void store_view_end(struct store_view *view) { lmdbx_read_end(view == NULL ? NULL : txn_of(view)); }
+struct state_reader store_txn_reader(struct store_txn *txn) { return (struct state_reader){lmdbx_of(txn), view_get, view_seek}; }
 struct state_reader store_view_reader(struct store_view *view) { return (struct state_reader){txn_of(view), view_get, view_seek}; }
 enum err store_view_stamp(struct store_view *view, struct store_stamp *ret_stamp) { return read_next(txn_of(view), ret_stamp); }
 enum err store_dead_find(struct store_view *view, uint64_t offset, struct span *ret_text)

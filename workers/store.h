@@ -2,11 +2,14 @@
  *
  * FORMAT  a table per state_table, keys and values as core/state.h says; table `dead`: offset u64 BE -> reason 0x00 record;
  *         table `stamp`: "format" -> u64 BE, "log" -> the log's name, "partition" -> u64 BE,
- *                        "next" -> u64 BE next offset, u64 BE XXH64 of the record before it.
+ *                        "next" -> u64 BE next offset, u64 BE XXH64 of the record before it,
+ *                        "boot" -> the boot that it was last opened under, "clean" -> "" once it was closed well (only with `boot`).
  * INVARIANTS
  * 1. A batch is applied whole, with its stamp, or not at all; the stamp's next offset never goes back.
  * 2. The store never leads the log: what is applied comes from durable records.
  * At most DEAD_MAX dead letters are kept: the oldest goes.
+ * 3. Without fsync the file is good after any death of the process, but not of the machine: one that was left open under another
+ *    boot is doubtful, and whoever has a journal makes it anew.
  * store_apply() runs in the journal's lane, views on any, each on one. */
 #ifndef TIDEGATE_WORKERS_STORE_H
 #define TIDEGATE_WORKERS_STORE_H
@@ -32,12 +35,14 @@ struct store_options {
     const char *log;
     uint32_t partition;
     bool fsync;
+    const char *boot;     /* names this boot of the machine; NULL: never doubtful */
     uint64_t map_bytes;   /* 0: lmdbx.h's own */
 };
 
 /* ERR_FOREIGN: another log's or partition's. `why` on failure only. */
 enum err store_open(const struct store_options *options, struct store **ret_store, char *why, size_t why_bytes);
 void store_close(struct store *store);
+bool store_is_doubtful(const struct store *store);
 
 struct store_dead {
     struct store_dead *next;
@@ -52,6 +57,13 @@ struct store_batch {
     struct store_stamp stamp;
 };
 enum err store_apply(struct store *store, const struct store_batch *batch);
+
+/* Any writes in one transaction, for a store that is being made; `fill` may be called again, from the start. */
+struct store_txn;
+enum err store_write(struct store *store, enum err (*fill)(struct store_txn *txn, void *ctx), void *ctx);
+struct state_reader store_txn_reader(struct store_txn *txn); /* a span is good until the next write */
+enum err store_txn_apply(struct store_txn *txn, const struct state_write *write);
+enum err store_txn_stamp(struct store_txn *txn, const struct store_stamp *stamp);
 
 /* A snapshot; ended on the thread that began it, one at a time a thread. */
 enum err store_view_begin(struct store *store, struct store_view **ret_view);

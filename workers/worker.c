@@ -256,6 +256,7 @@ enum err worker_open(const struct worker_options *options, struct worker **ret_w
     worker->options = *options;
     worker->host = options->host;
     worker->partitions_count = options->reader->partitions;
+    boot_name(worker->boot);
     worker->data_dir = strdup(options->data_dir);
     worker->partitions = calloc(worker->partitions_count, sizeof *worker->partitions);
     worker->told = calloc(LIMIT_NAMESPACES_MAX, sizeof *worker->told);
@@ -294,7 +295,7 @@ static void on_host_closed(void *ctx)
 /* Called when something that was under way is done, until nothing is: a last batch each, then the host. */
 void worker_go_on_closing(struct worker *worker)
 {
-    bool busy = worker->pages_running != 0 || worker->asks_running != 0;
+    bool busy = worker->pages_running != 0 || worker->asks_running != 0 || worker->restores_running != 0;
     for (uint32_t i = 0; i < worker->partitions_count; i++) {
         partition_journal_seal(&worker->partitions[i]);
         busy = busy || worker->partitions[i].journaling;
@@ -312,6 +313,7 @@ void worker_close(struct worker *worker, void *ctx, void (*closed)(void *ctx))
     worker->closed_ctx = ctx;
     worker->closed = closed;
     for (uint32_t i = 0; i < worker->partitions_count; i++) reader->ops->pause(reader, i, true);
+    if (worker->options.journal != NULL) worker->options.journal->ops->stop(worker->options.journal); /* what is left is tried once */
     reader->assigned = NULL;
     reader->revoked = NULL;
     reader->failed = NULL;
@@ -325,13 +327,32 @@ void worker_close(struct worker *worker, void *ctx, void (*closed)(void *ctx))
 
 /* ---- what others see ---- */
 
+/* How far the restores are, in a sentence of the worker's own. */
+static const char *say_restores(const struct worker *worker)
+{
+    char *why = ((union { const struct worker *lent; struct worker *own; }){.lent = worker}).own->why;
+    size_t waiting = 0, bytes = 0, room = sizeof worker->why;
+    for (uint32_t i = 0; i < worker->partitions_count; i++) {
+        const struct partition *p = &worker->partitions[i];
+        if (p->state != PARTITION_RESTORING) continue;
+        if (!p->restoring) waiting++;
+        else if (bytes + 64 < room)
+            bytes += (size_t)snprintf(why + bytes, room - bytes, "%s partition %u at %llu of %llu", bytes == 0 ? "restoring from the journal:" : ",", i,
+                                      (unsigned long long)p->restore->restore.at, (unsigned long long)p->restore->restore.end);
+    }
+    if (bytes == 0) snprintf(why, room, "restoring from the journal: %zu partitions wait", waiting);
+    return why;
+}
+
 bool worker_ready(const struct worker *worker, const char **ret_why)
 {
     const char *why = worker->log_failed ? "the log failed" : NULL;
     for (uint32_t i = 0; why == NULL && i < worker->partitions_count; i++) {
         const struct partition *p = &worker->partitions[i];
         if (p->state == PARTITION_FAILED) why = "a partition failed: see the log";
-        else if (p->state == PARTITION_WAITING) why = "partitions are being opened";
+        else if (p->state == PARTITION_WAITING && !worker->options.shares_partitions) why = "partitions are being opened";
+        else if (p->state == PARTITION_RESTORING) why = say_restores(worker);
+        else if (p->state == PARTITION_WAITING || p->state == PARTITION_LEAVING) continue;
         else if (owner_next_offset(p->owner) < p->target) why = "partitions are catching up with the log";
         else if (!p->rules_in_force) why = "namespaces are being put in force";
     }

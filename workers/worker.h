@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "backends/journal.h"
 #include "backends/link.h"
 #include "backends/log.h"
 #include "backends/registry.h"
@@ -35,6 +36,8 @@ struct worker_options {
     struct registry *registry;
     const char *data_dir;             /* DIR/store-N is made in it */
     bool fsync;                       /* of the stores; false only where the log does not either */
+    struct journal *journal;          /* NULL where log and store share a disk. With one the store is only a copy: it may be made anew */
+    bool shares_partitions;           /* with other workers: those that are not assigned here are nothing to wait for */
     uint64_t journal_ms;              /* 0: 100 */
     /* True where gateways are processes of their own. Where they are not, whoever waited for the outcome of a record from
      * before this process is gone, and his session's number may be another's: such answers are not sent. */
@@ -53,6 +56,8 @@ struct worker_counters {
     uint64_t answers;
     uint64_t dead_letters;
     uint64_t journal_batches;
+    uint64_t journal_lost;      /* batches that another owner's generation kept out */
+    uint64_t restores;
     uint64_t journal_ms_sum;
     uint64_t journal_ms_max;
     uint64_t pages;

@@ -1,14 +1,19 @@
-/* Internal to the worker's files: worker.c (the hub), partition.c (records and effects), partition_journal.c (storing them),
+/* Internal to the worker's files: worker.c (the hub), partition_open.c (taking over), partition.c (records and effects),
+ * partition_journal.c (storing them),
  * pages.c (answers from snapshots), rules.c (namespaces). Nobody else includes this. All on the loop's thread. */
 #ifndef TIDEGATE_WORKERS_WORKER_PARTS_H
 #define TIDEGATE_WORKERS_WORKER_PARTS_H
 
+#include <limits.h>
+
+#include "base/boot.h"
 #include "core/limits.h"
 #include "core/namespace.h"
 #include "core/owner.h"
 #include "workers/interests.h"
 #include "workers/overlay.h"
 #include "workers/presence.h"
+#include "workers/restore.h"
 #include "workers/store.h"
 #include "workers/worker.h"
 
@@ -18,7 +23,8 @@ enum {
     OVERLAY_BYTES_MAX = 134217728,    /* past it the log's delivery pauses until a batch is stored */
     SWEEP_COUNT = 256,                /* entries freed in one slice */
     PAGES_RUNNING_MAX = 1024,         /* past it ERR_BUSY */
-    RETRY_MS = 500                    /* an append of a namespace that was refused */
+    RETRY_MS = 500,                   /* an append of a namespace that was refused */
+    RESTORES_RUNNING_MAX = 2          /* others wait: pages need their threads */
 };
 
 /* Compiled namespaces that pages on other threads read: the owner's own may change under them. Counted. */
@@ -54,12 +60,26 @@ struct journal_job {
     struct partition *p;
     struct store *store;
     struct store_batch batch;
+    uint64_t first;           /* of the log's records that it came from */
     bool silent;              /* an earlier owner journalled it: for the store alone */
+    enum journal_end end;
     enum err err;
+    char why[256];
+};
+
+/* A store that is made anew, on another thread. */
+struct restore_job {
+    struct worker_job job; /* first */
+    struct partition *p;
+    struct restore restore;
+    struct log_assignment assignment; /* what it was asked for with */
+    enum err err;
+    char path[PATH_MAX], why[256];
 };
 
 enum partition_state {
     PARTITION_WAITING, /* not assigned */
+    PARTITION_RESTORING, /* its store is made anew from the journal */
     PARTITION_RUNNING,
     PARTITION_LEAVING, /* revoked: its last batch is stored, then all of it is dropped */
     PARTITION_FAILED   /* stopped for good, what it had journalled stays */
@@ -85,7 +105,9 @@ struct partition {
     size_t rules_sent;        /* appended and not yet seen */
     /* dead letters since the last seal, and those being journalled */
     struct store_dead *dead_first, *dead_last, *dead_sealed;
-    bool journaling;
+    bool journaling, restoring;
+    uint64_t sealed_next;     /* the log's record that the next batch begins with */
+    struct restore_job *restore;
     struct journal_job job;
     struct overlay_batch batch;
     size_t pages_running;     /* they read the store */
@@ -118,6 +140,8 @@ struct worker {
     struct worker_counters counters;
     bool journal_armed, retry_armed;
     size_t pages_running, asks_running;
+    size_t restores_running;
+    char boot[BOOT_BYTES];
     bool log_failed, closing, host_closing;
     char why[256];
     void *closed_ctx;
@@ -131,8 +155,12 @@ const struct peer *worker_peer(const struct worker *worker, uint32_t id); /* NUL
 void worker_go_on_closing(struct worker *worker);
 struct partition *worker_partition(struct worker *worker, struct span space);
 
-/* partition.c */
+/* partition_open.c */
 void partition_assign(struct partition *p, const struct log_assignment *assignment);
+void partition_restore_next(struct worker *worker);  /* begins what waits, as far as there is room */
+
+/* partition.c */
+void partition_disown(struct partition *p);          /* gateways look elsewhere, before anything is given up */
 void partition_revoke(struct partition *p);
 void partition_heed(struct partition *p);            /* when something gathered or was stored: pauses, goes on, begins to own */
 void partition_take(struct partition *p, const struct log_record *records, size_t count);

@@ -221,6 +221,8 @@ void lmdbx_close(struct lmdbx *env)
     free(env);
 }
 
+enum err lmdbx_flush(struct lmdbx *env) { return err_of(mdb_env_sync(env->env, 1)); }
+
 uint64_t lmdbx_file_bytes(struct lmdbx *env)
 {
     int fd;

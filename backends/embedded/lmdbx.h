@@ -36,6 +36,7 @@ struct lmdbx_options {
 enum err lmdbx_open(const struct lmdbx_options *options, struct lmdbx **ret_env, char *why, size_t why_bytes);
 void lmdbx_close(struct lmdbx *env); /* no transaction is open; NULL is accepted */
 
+enum err lmdbx_flush(struct lmdbx *env); /* what is committed is on the disk, however `sync` was chosen */
 /* One writer at a time; others wait. */
 enum err lmdbx_write(struct lmdbx *env, enum err (*fill)(struct lmdbx_txn *txn, void *ctx), void *ctx);
 enum err lmdbx_read_begin(struct lmdbx *env, struct lmdbx_txn **ret_txn);
