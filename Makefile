@@ -92,7 +92,7 @@ vectors-check: build/setup-test ## a second reading of the protocol, in Python, 
 	@set -o pipefail; /usr/bin/python3 tests/tools/check_vectors.py | sed 's/ vectors agree, / passed, /; s/ differ$$/ failed/'
 schemas: tidegate build/venv/ready ## every frame's schema, and the examples beside it
 	@build/venv/bin/python -m pytest -q tests/schemas
-deploy-test: tidegate build/venv/ready ## what it is run with: image, compose file, chart, alerts, published schemas
+deploy-test: tidegate build/deploy/ready ## what it is run with: image, compose file, chart, alerts, published schemas
 	@build/venv/bin/python -m pytest -q tests/deploy
 blackbox: tidegate $(OUT)/tools/check_history build/venv/ready ## the protocol, against the running server
 	@build/venv/bin/python -m pytest -q tests/blackbox
@@ -196,6 +196,8 @@ build/venv/ready: $(wildcard tests/*/requirements.txt) | build/setup-test
 	@test -x build/venv/bin/python || /usr/bin/python3 -m venv build/venv
 	@build/venv/bin/pip install --quiet --disable-pip-version-check $(patsubst %,-r %,$^)
 	@touch $@
+build/deploy/ready: tools/deploy-tools tests/deploy/helm.txt build/venv/ready
+	@tools/deploy-tools
 tests/browser/node_modules/.ready: tests/browser/package-lock.json | build/setup-browser
 	@echo "  npm   tests/browser"
 	@cd tests/browser && npm ci --no-audit --no-fund --loglevel=error

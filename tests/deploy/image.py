@@ -2,9 +2,8 @@
 
 import fnmatch
 import re
-import subprocess
 
-from tools import ROOT, TOOLS
+from tools import ROOT, VENV, complaints
 
 
 def taken(pattern_lines, path):
@@ -23,7 +22,7 @@ def taken(pattern_lines, path):
 
 def context_wants(root):
     """What a build reads, told by the compiler (of the tree that was built here), and what the Makefile reads itself."""
-    paths = {"Makefile", "LICENSE", "tools/setup", "tools/embed.c"}
+    paths = {"Makefile", "LICENSE", "tools/setup", "tools/embed.c", "tools/packages-of"}
     for folder in ("core", "base", "backends", "gateway", "workers", "cli"):
         for listing in (ROOT / "build/plain" / folder).glob("**/*.d"):
             for word in listing.read_text().replace("\\\n", " ").split():
@@ -39,10 +38,7 @@ def context_wants(root):
 def image(root):
     """Findings in deploy/Dockerfile and .dockerignore."""
     text = (root / "deploy/Dockerfile").read_text()
-    done = subprocess.run([TOOLS / "hadolint", "--no-color", root / "deploy/Dockerfile"], capture_output=True, text=True)
-    found = (done.stdout + done.stderr).splitlines()
-    if done.returncode != 0 and not found:
-        found = [f"hadolint: {done.returncode}"]
+    found = complaints(VENV / "hadolint", "--no-color", root / "deploy/Dockerfile")
     last = text[text.rindex("\nFROM"):]
     if re.findall(r"^USER (.*)$", last, re.M)[-1:] != ["65532:65532"]:
         found.append("the last stage does not end as USER 65532:65532, by number: Kubernetes cannot tell that a name is not root")
