@@ -58,7 +58,8 @@ install: tidegate ## binary, docs and namespaces under $(DESTDIR)$(PREFIX)
 
 # -- the three tiers ----------------------------------------------------------------------------------------------
 CHECK := unit tidy tidy-test docs-check
-SUITES := $(CHECK) web-unit unit-asan unit-tsan vectors-check fuzz schemas deploy-test kafka $(if $(wildcard tests/blackbox/test_*.py),blackbox) \
+WEB := web-unit web-build-check
+SUITES := $(CHECK) $(WEB) unit-asan unit-tsan vectors-check fuzz schemas deploy-test kafka $(if $(wildcard tests/blackbox/test_*.py),blackbox) \
   $(if $(wildcard tests/browser/package.json),browser) $(if $(wildcard tests/autobahn/run),autobahn)
 check: tidegate ## tier 1, under a minute, for every edit: build, unit tests, the house's rules, docs
 	+@MAKE='$(MAKE)' tests/run-suites $(CHECK)
@@ -99,9 +100,13 @@ blackbox: tidegate $(OUT)/tools/check_history build/venv/ready ## the protocol, 
 kafka: $(KAFKA) build/setup-cluster ## log and journal on a real broker, started for it
 	@tests/kafka/run $(KAFKA)
 browser: tidegate tests/browser/node_modules/.ready ## the demo in a real browser
-	@cd tests/browser && node --test
+	@cd tests/browser && node --test --test-concurrency=1
 web-unit: web/client/node_modules/.ready ## the client in TypeScript, its parts, in node
 	@cd web/client && node node_modules/typescript/bin/tsc -p . --noEmit && node build.mjs --tests && node --test ../../build/web-unit/
+web: web/client/node_modules/.ready ## build the client's package, and the demo that is committed in web/demo
+	@cd web/client && node build.mjs
+web-build-check: web/client/node_modules/.ready ## is web/demo what its sources build, and the client within its size?
+	@cd web/client && node build.mjs --check
 autobahn: tidegate build/venv/ready ## RFC 6455, by Autobahn's cases
 	@PATH="$(CURDIR)/build/venv/bin:$$PATH" tests/autobahn/run
 bench-quick: tidegate $(OUT)/bench/load ## idle connections, a room beside a bare writer, durable acks
@@ -124,8 +129,9 @@ clean: ## forget everything built, the demo's data too
 help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
 
+.PHONY: web $(WEB)
 .PHONY: all run install check test soak unit unit-asan unit-tsan unit-build fuzz fuzz-run fuzz-clang fuzz-clang-run tidy tidy-test \
-  vectors vectors-check schemas deploy-test blackbox kafka browser web-unit autobahn bench-quick docs docs-check clean help tidegate tools
+  vectors vectors-check schemas deploy-test blackbox kafka browser autobahn bench-quick docs docs-check clean help tidegate tools
 
 # -- rules --------------------------------------------------------------------------------------------------------
 tidegate: $(OUT)/tidegate

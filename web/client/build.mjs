@@ -1,7 +1,7 @@
 /* Builds the package into dist/, and the demo into web/demo/.
  *
- *     node build.mjs            both; prints the client's size, and fails past its bound
- *     node build.mjs --check    is the demo that is committed what these sources build? closes with "N passed, N failed"
+ *     node build.mjs            package and demo; prints the client's size, and fails past its bound
+ *     node build.mjs --check    likewise, and is the demo that is committed what these sources build? closes with "N passed, N failed"
  *     node build.mjs --tests    the unit tests, bundled for node into build/web-unit
  */
 import { build } from 'esbuild';
@@ -35,8 +35,9 @@ async function buildDemo() {
   };
   const beside = { name: 'beside', setup: (b) => b.onResolve({ filter: /^@tidegate\/client$/ }, () => ({ path: './tidegate.js', external: true })) };
   await add({ entryPoints: ['src/index.ts'], outfile: join(demo, 'tidegate.js') });
-  await add({ entryPoints: ['src/service-worker.ts'], outfile: join(demo, 'tidegate-service-worker.js') });
-  await add({ entryPoints: [join(app, 'main.ts')], outfile: join(demo, 'demo.js'), plugins: [beside] });
+  for (const [from, to] of [['main.ts', 'demo.js'], ['phone.ts', 'phone.js']]) await add({ entryPoints: [join(app, from)], outfile: join(demo, to), plugins: [beside] });
+  const worker = { '@tidegate/client/service-worker': join(here, 'src/service-worker.ts') };
+  await add({ entryPoints: [join(app, 'sw.ts')], outfile: join(demo, 'sw.js'), alias: worker, format: 'iife' });
   for (const name of readdirSync(app).filter((one) => /\.(html|css|svg)$/.test(one))) outputs.set(name, readFileSync(join(app, name)));
   return outputs;
 }
@@ -46,6 +47,8 @@ if (process.argv.includes('--tests')) {
   rmSync(join(root, 'build/web-unit'), { recursive: true, force: true });
   await build({ ...common, entryPoints: tests, outdir: join(root, 'build/web-unit'), platform: 'node', nodePaths: [join(here, 'node_modules')] });
 } else if (process.argv.includes('--check')) {
+  tsc(app);
+  await buildPackage();
   const outputs = await buildDemo(), committed = readdirSync(demo);
   let failed = 0;
   for (const name of new Set([...outputs.keys(), ...committed])) {
@@ -56,6 +59,7 @@ if (process.argv.includes('--tests')) {
   console.log(`${outputs.size - Math.min(failed, outputs.size)} passed, ${failed} failed`);
   process.exitCode = failed > 0 ? 1 : 0;
 } else {
+  tsc(app);
   await buildPackage();
   const outputs = await buildDemo();
   mkdirSync(demo, { recursive: true });

@@ -34,6 +34,8 @@ export interface ClientOptions {
   /** Connects by itself: true by default. */
   autoConnect?: boolean;
   clock?: Clock;
+  /** In place of the browser's own. */
+  WebSocket?: new (url: string, protocol: string) => WebSocket;
   /** Every frame, for whoever wants to watch the wire. Only the leading tab has any. */
   onFrame?: (event: { isOut: boolean; text: string; frame?: Frame }) => void;
 }
@@ -522,7 +524,7 @@ export class Client {
     given.protocol = given.protocol.replace('http', 'ws');
     given.hash = given.search = '';
     return {
-      url: given.href, name: '@tidegate/client', times: this.#times,
+      connect: () => new (this.options.WebSocket ?? WebSocket)(given.href, 'tidegate.v1'), name: '@tidegate/client', times: this.#times,
       token: async (isExpired) => this.options.getToken({ isExpired }),
       device: () => this.#device,
       space: (space) => this.#states.get(space),

@@ -114,11 +114,12 @@ async function post(options: FlushOptions, body: string): Promise<string> {
 
 type SyncEvent = Event & { tag: string; waitUntil(work: Promise<unknown>): void };
 
-/** Listens for `sync` and `periodicsync` events of this device's tag, and flushes. */
-export function listen(options: FlushOptions): void {
-  const tag = `tidegate:${options.name ?? 'tidegate'}`, hear = (event: Event) => {
-    const { tag: said, waitUntil } = event as SyncEvent;
-    if (said === tag) waitUntil.call(event, flush(options));
+/** Listens for `sync` and `periodicsync` events and flushes the device whose tag they bear; with a function, any that it knows by name. */
+export function listen(options: FlushOptions | ((name: string) => FlushOptions | null)): void {
+  const find = typeof options === 'function' ? options : (name: string) => (name === (options.name ?? 'tidegate') ? options : null);
+  const hear = (event: Event) => {
+    const { tag } = event as SyncEvent, found = tag.startsWith('tidegate:') ? find(tag.slice('tidegate:'.length)) : null;
+    if (found) (event as SyncEvent).waitUntil(flush(found));
   };
   globalThis.addEventListener('sync', hear);
   globalThis.addEventListener('periodicsync', hear);

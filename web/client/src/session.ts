@@ -29,7 +29,7 @@ export type ConnectionState = 'stopped' | 'waiting' | 'connecting' | 'up';
 
 /** What the session asks of its client. */
 export interface SessionHost {
-  readonly url: string;
+  connect(): WebSocket;
   readonly name: string;
   readonly times: Times;
   token(isExpired: boolean): Promise<string>;
@@ -128,7 +128,7 @@ export class Session {
       return;
     }
     if (tried !== this.#tried || this.#state !== 'connecting') return;
-    const socket = (this.#socket = new WebSocket(this.host.url, 'tidegate.v1'));
+    const socket = (this.#socket = this.host.connect());
     this.#later(HELLO_MS, () => { if (this.#state === 'connecting') this.#drop(new TidegateError('unreachable', 'no answer')); });
     socket.onopen = () => {
       const { device } = this.host.device();

@@ -34,6 +34,11 @@ export class Space {
   async barrier(): Promise<void> { await (await this.write([])).settled(); }
   /** Has it been taken in whole at least once? */
   get hasSynced(): boolean { return this.client.stateOf(this.name)?.synced ?? false; }
+  /** How far its copy is, and the sum of each collection: two devices with the same cursor hold the same sums. */
+  get position(): { cursor: string | null; sums: Readonly<Record<string, string>> } {
+    const { cursor = null, sums = {} } = this.client.stateOf(this.name) ?? {};
+    return { cursor, sums };
+  }
   /** Tells others who have it open now, without keeping it: typing, a pointer's place. */
   signal(body: unknown): void { this.client.signal(this.name, body); }
   /** Called with what others tell so. */
