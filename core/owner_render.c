@@ -69,7 +69,10 @@ static enum err doc_now(struct owner *owner, const struct owner_case *c, const s
     }
     enum err err = facts_read_doc(c->reader, c->space.sid, op->collection, op->id, &stored);
     if (err != ERR_OK || stored.at == NULL) return err;
-    return doc_decode(stored, &owner->arena, ret_doc);
+    err = doc_decode(stored, &owner->arena, ret_doc);
+    /* Whether a tombstone exists is the clock's to say, not the sweep's. */
+    if (err == ERR_OK && ret_doc->deleted && ret_doc->time_ms < owner->clock_ms - c->ns->window_ms) *ret_doc = (struct doc){0};
+    return err;
 }
 
 static enum err add_docs_named(struct owner *owner, const struct owner_case *c, struct buf *out)

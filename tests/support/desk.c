@@ -88,6 +88,8 @@ static void note(struct desk *desk, const struct owner_out *out)
     desk->removed_count = out->has_update ? out->update.removed_count : 0;
     desk->recheck_all = out->has_update && out->update.recheck_all;
     desk->dead_letter = out->dead_letter;
+    if (out->has_update) desk->prev = out->update.prev;
+    if (out->has_update) desk->place = out->update.place;
     for (size_t i = 0; i < desk->removed_count && i < 4; i++)
         snprintf(desk->removed[i], sizeof desk->removed[i], "%.*s", (int)out->update.removed[i].bytes, out->update.removed[i].at);
 }

@@ -17,6 +17,7 @@ struct desk {
     char *update;      /* of the last step; "" none */
     char *answer;      /* of the last step; "" none */
     bool with_update;
+    uint64_t prev, place; /* of the last step's update */
     size_t removed_count;
     char removed[4][129];
     bool recheck_all;
