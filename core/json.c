@@ -242,6 +242,26 @@ size_t json_code_points(struct json_value string)
     return points;
 }
 
+bool json_next_point(struct span *raw_inside, uint32_t *ret_point)
+{
+    struct decoder in = decoder_of(*raw_inside);
+    char bytes[4], more;
+    size_t count = decode_next(&in, bytes);
+    if (count == 0) return false;
+    unsigned char lead = (unsigned char)bytes[0];
+    uint32_t point = lead < 0x80 ? lead : lead < 0xe0 ? lead & 0x1fu : lead < 0xf0 ? lead & 0x0fu : lead & 0x07u;
+    size_t length = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    for (size_t i = 1; i < length; i++) { /* an escape brings all of its bytes at once, plain text one by one */
+        if (i < count) more = bytes[i];
+        else (void)decode_next(&in, &more);
+        point = point << 6 | ((unsigned char)more & 0x3f);
+    }
+    raw_inside->bytes = (size_t)(in.end - in.at);
+    raw_inside->at = in.at;
+    *ret_point = point;
+    return true;
+}
+
 struct json_value json_find_span(struct json_value object, struct span decoded_key)
 {
     struct json_iter iter = json_members(object);

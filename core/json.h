@@ -61,6 +61,8 @@ size_t json_decode(struct span raw_inside, char *ret_text, size_t room);
 struct span json_inside(struct json_value string); /* the raw text between the quotes */
 bool json_string_is(struct json_value value, const char *text); /* false for other types */
 size_t json_code_points(struct json_value string); /* of the decoded text */
+/* Takes the next code point (half a surrogate pair is one) from the raw inside of a string; false at its end. */
+bool json_next_point(struct span *raw_inside, uint32_t *ret_point);
 /* An integer of the wire: -2^53 < n < 2^53, written as an integer (no fraction, no exponent). */
 bool json_integer(struct json_value value, int64_t *ret_integer);
 

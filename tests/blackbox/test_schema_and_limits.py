@@ -1,5 +1,8 @@
 """What a push may leave behind: schemas, sizes, counts, the number in flight."""
 
+import pathlib
+import shutil
+
 import pytest
 
 from client import Raw, op
@@ -171,3 +174,19 @@ def test_more_spaces_than_the_limit_are_refused(device):
     a.open(names[-1], wait=False)
     answer = a.wait_for(lambda f: f["type"] in ("error", "closed") and f["code"] in ("too_many", "too_large"), timeout=30)
     assert answer["ref"] == a.next_ref - 1
+
+
+def test_an_apps_own_schema_may_refer_match_and_depend(make_server, device):
+    seed = pathlib.Path(__file__).parents[1] / "fuzz" / "corpus" / "namespace" / "orders.json"
+    server = make_server()
+    server.namespaces = server.dir / "namespaces"
+    server.namespaces.mkdir()
+    shutil.copy(seed, server.namespaces)
+    d = device(on=server.start())
+    space = f"orders:{d.user}"
+    d.open(space)
+    for body, good in (({"total": "12.50", "lines": [{"sku": "a", "price": "1"}]}, True), ({"total": "12.5"}, False),
+                       ({"lines": [{"sku": "a", "parts": [{"sku": "b", "price": "x"}]}]}, False), ({"x-note": "y" * 21}, False),
+                       ({"status": "paid"}, False), ({"status": "open"}, True), ({"lat": 1}, False), ({"gift": 1, "to": "eve"}, True)):
+        done = d.do(space, op("put", "orders", "o", body))
+        assert (done.status == "applied") is good and (good or done.code == "invalid"), (body, done.frame.raw)
