@@ -99,8 +99,9 @@ blackbox: tidegate $(OUT)/tools/check_history build/venv/ready ## the protocol, 
 	@build/venv/bin/python -m pytest -q tests/blackbox
 kafka: $(KAFKA) build/setup-cluster ## log and journal on a real broker, started for it
 	@tests/kafka/run $(KAFKA)
-browser: tidegate tests/browser/node_modules/.ready ## the demo in a real browser
-	@cd tests/browser && node --test --test-concurrency=1
+browser: tidegate tests/browser/node_modules/.ready web/client/node_modules/.ready ## demo and client in a real browser
+	@cd web/client && node build.mjs --tests
+	@cd tests/browser && node --test --test-concurrency=2
 web-unit: web/client/node_modules/.ready ## the client in TypeScript, its parts, in node
 	@cd web/client && node node_modules/typescript/bin/tsc -p . --noEmit && node build.mjs --tests && node --test ../../build/web-unit/
 web: web/client/node_modules/.ready ## build the client's package, and the demo that is committed in web/demo

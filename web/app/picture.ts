@@ -150,7 +150,7 @@ export class Picture {
   private draw(): void {
     const shown = this.pushes.filter((push) => push.label !== 'receipt').slice(0, ROWS);
     this.rows.replaceChildren(...shown.map((push) => this.row(push)));
-    for (const push of shown.slice(0, 6)) this.travel(push);
+    for (const push of this.pushes) if (push.dot || shown.indexOf(push) >= 0) this.travel(push);
     this.count();
   }
   private row(push: Pushed): HTMLElement {
@@ -170,7 +170,7 @@ export class Picture {
     const reached = push.seen !== undefined ? 5 : push.resolved !== undefined ? 3 : push.logged !== undefined ? 2 : push.sent !== undefined ? 1 : 0;
     if (!push.dot && reached < 5 && document.visibilityState === 'visible') this.way.append((push.dot = h('i', { class: `dot ${push.who} at0` })));
     const { dot } = push;
-    if (!dot || dot.dataset.moving || push.shown >= reached) return;
+    if (!dot || dot.dataset.moving || push.shown >= reached || push.shown >= 5) return;
     dot.dataset.moving = 'yes';
     setTimeout(() => {
       delete dot.dataset.moving;
@@ -179,6 +179,7 @@ export class Picture {
       if (push.shown === 5 || (push.refused !== undefined && push.shown >= 3)) {
         dot.classList.add('done');
         setTimeout(() => dot.remove(), 600);
+        push.shown = 5;
       } else this.travel(push);
     }, STAGE_MS);
   }

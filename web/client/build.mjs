@@ -2,7 +2,7 @@
  *
  *     node build.mjs            package and demo; prints the client's size, and fails past its bound
  *     node build.mjs --check    likewise, and is the demo that is committed what these sources build? closes with "N passed, N failed"
- *     node build.mjs --tests    the unit tests, bundled for node into build/web-unit
+ *     node build.mjs --tests    the unit tests, bundled for node into build/web-unit, and what the browser's tests render into build/web-pages
  */
 import { build } from 'esbuild';
 import { execFileSync } from 'node:child_process';
@@ -45,7 +45,8 @@ async function buildDemo() {
 if (process.argv.includes('--tests')) {
   const tests = readdirSync(join(here, 'test')).filter((name) => name.endsWith('.test.ts')).map((name) => join(here, 'test', name));
   rmSync(join(root, 'build/web-unit'), { recursive: true, force: true });
-  await build({ ...common, entryPoints: tests, outdir: join(root, 'build/web-unit'), platform: 'node', nodePaths: [join(here, 'node_modules')] });
+  await build({ ...common, entryPoints: tests, outdir: join(root, 'build/web-unit'), platform: 'node' });
+  await build({ ...common, entryPoints: [join(here, 'test/react-page.ts')], outfile: join(root, 'build/web-pages/react-page.js'), format: 'iife', minify: true, define: { 'process.env.NODE_ENV': '"production"' } });
 } else if (process.argv.includes('--check')) {
   tsc(app);
   await buildPackage();

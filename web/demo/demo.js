@@ -156,7 +156,7 @@ var Picture = class {
   draw() {
     const shown = this.pushes.filter((push) => push.label !== "receipt").slice(0, ROWS);
     this.rows.replaceChildren(...shown.map((push) => this.row(push)));
-    for (const push of shown.slice(0, 6)) this.travel(push);
+    for (const push of this.pushes) if (push.dot || shown.indexOf(push) >= 0) this.travel(push);
     this.count();
   }
   row(push) {
@@ -176,7 +176,7 @@ var Picture = class {
     const reached = push.seen !== void 0 ? 5 : push.resolved !== void 0 ? 3 : push.logged !== void 0 ? 2 : push.sent !== void 0 ? 1 : 0;
     if (!push.dot && reached < 5 && document.visibilityState === "visible") this.way.append(push.dot = h("i", { class: `dot ${push.who} at0` }));
     const { dot } = push;
-    if (!dot || dot.dataset.moving || push.shown >= reached) return;
+    if (!dot || dot.dataset.moving || push.shown >= reached || push.shown >= 5) return;
     dot.dataset.moving = "yes";
     setTimeout(() => {
       delete dot.dataset.moving;
@@ -185,6 +185,7 @@ var Picture = class {
       if (push.shown === 5 || push.refused !== void 0 && push.shown >= 3) {
         dot.classList.add("done");
         setTimeout(() => dot.remove(), 600);
+        push.shown = 5;
       } else this.travel(push);
     }, STAGE_MS);
   }
