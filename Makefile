@@ -57,9 +57,9 @@ install: tidegate ## binary, docs and namespaces under $(DESTDIR)$(PREFIX)
 	install -m 644 schemas/namespaces/*.json $(DESTDIR)$(PREFIX)/share/tidegate/namespaces
 
 # -- the three tiers ----------------------------------------------------------------------------------------------
-CHECK := unit tidy tidy-test docs-check
+CHECK := unit tidy tidy-test docs-check sabotage-check
 WEB := web-unit web-build-check
-SUITES := $(CHECK) $(WEB) unit-asan unit-tsan vectors-check fuzz schemas deploy-test kafka $(if $(wildcard tests/blackbox/test_*.py),blackbox) \
+SUITES := $(CHECK) $(WEB) unit-asan unit-tsan sabotage-quick vectors-check fuzz schemas deploy-test kafka $(if $(wildcard tests/blackbox/test_*.py),blackbox) \
   $(if $(wildcard tests/browser/package.json),browser) $(if $(wildcard tests/autobahn/run),autobahn)
 check: tidegate ## tier 1, under a minute, for every edit: build, unit tests, the house's rules, docs
 	+@MAKE='$(MAKE)' tests/run-suites $(CHECK)
@@ -89,6 +89,12 @@ tidy: tidegate build/setup-test ## the house's rules: layers, owners of headers,
 tidy-test: build/setup-test ## the rules themselves, on planted trees
 	@/usr/bin/python3 -m unittest discover -q -s tests/tidy 2>&1 | tee build/tidy-test.log; [ $${PIPESTATUS[0]} -eq 0 ] && \
 	  sed -n 's/^Ran \([0-9]*\) tests.*/\1 passed, 0 failed/p' build/tidy-test.log
+sabotage: tidegate unit-build ## break the real code one line at a time: which suite notices, and who survives
+	@tests/sabotage/run
+sabotage-quick: tidegate unit-build ## some of them, on the unit tests that they name
+	@tests/sabotage/run --quick
+sabotage-check: build/setup-test ## is every line that they break still there?
+	@tests/sabotage/run --check
 vectors-check: build/setup-test ## a second reading of the protocol, in Python, against the golden vectors
 	@set -o pipefail; /usr/bin/python3 tests/tools/check_vectors.py | sed 's/ vectors agree, / passed, /; s/ differ$$/ failed/'
 schemas: tidegate build/venv/ready ## every frame's schema, and the examples beside it
@@ -131,7 +137,7 @@ help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 .PHONY: web $(WEB)
-.PHONY: all run install check test soak unit unit-asan unit-tsan unit-build fuzz fuzz-run fuzz-clang fuzz-clang-run tidy tidy-test \
+.PHONY: all run install check test soak sabotage sabotage-quick sabotage-check unit unit-asan unit-tsan unit-build fuzz fuzz-run fuzz-clang fuzz-clang-run tidy tidy-test \
   vectors vectors-check schemas deploy-test blackbox kafka browser autobahn bench-quick docs docs-check clean help tidegate tools
 
 # -- rules --------------------------------------------------------------------------------------------------------
