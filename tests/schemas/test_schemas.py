@@ -14,8 +14,7 @@ from websockets.sync.client import connect
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SCHEMAS = sorted((ROOT / "schemas").glob("frames/**/*.schema.json")) + sorted((ROOT / "schemas").glob("records/**/*.schema.json"))
-RESOURCES = [Resource.from_contents(json.loads(path.read_text())) for path in SCHEMAS]
-REGISTRY = Registry().with_resources((resource.id(), resource) for resource in RESOURCES)
+REGISTRY = Registry().with_resources((path.as_uri(), Resource.from_contents(json.loads(path.read_text()))) for path in SCHEMAS)
 SIDES = ("device", "gateway")
 
 
@@ -23,8 +22,20 @@ def name_of(path):
     return str(path.relative_to(ROOT / "schemas"))
 
 
+def where(schema):
+    return (ROOT / "schemas" / f"{schema}.schema.json").as_uri()
+
+
 def validator(schema):
-    return Draft202012Validator(REGISTRY.contents(schema), registry=REGISTRY)
+    return Draft202012Validator({"$ref": where(schema)}, registry=REGISTRY)
+
+
+def references(schema):
+    """Every $ref in a schema."""
+    if isinstance(schema, dict):
+        yield from ([schema["$ref"]] if isinstance(schema.get("$ref"), str) else [])
+    for below in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else []:
+        yield from references(below)
 
 
 def examples(kind, side):
@@ -32,16 +43,18 @@ def examples(kind, side):
 
 
 @pytest.mark.parametrize("path", SCHEMAS, ids=name_of)
-def test_a_schema_is_itself_valid_and_bears_its_paths_name(path):
+def test_a_schema_is_itself_valid_and_its_references_are_files_beside_it(path):
     schema = json.loads(path.read_text())
     Draft202012Validator.check_schema(schema)
-    assert schema["$id"] == "tidegate:" + name_of(path).removesuffix(".schema.json")
+    assert "$id" not in schema  # a reference is then a path, which every tool can follow
+    for reference in references(schema):
+        REGISTRY.resolver(base_uri=path.as_uri()).lookup(reference)
 
 
 @pytest.mark.parametrize("side", SIDES)
 def test_an_envelope_names_every_frame_of_its_side(side):
-    named = {entry["$ref"] for entry in REGISTRY.contents(f"tidegate:frames/{side}")["oneOf"]}
-    assert named == {f"tidegate:frames/{side}/{path.name.removesuffix('.schema.json')}" for path in (ROOT / "schemas/frames" / side).glob("*.json")}
+    named = {entry["$ref"] for entry in REGISTRY.contents(where(f"frames/{side}"))["oneOf"]}
+    assert named == {f"{side}/{path.name}" for path in (ROOT / "schemas/frames" / side).glob("*.json")}
 
 
 @pytest.mark.parametrize("side", SIDES)
@@ -52,16 +65,16 @@ def test_every_frame_has_an_example(side):
 
 @pytest.mark.parametrize("side,path", [(side, path) for side in SIDES for path in examples("valid", side)], ids=lambda v: getattr(v, "stem", v))
 def test_a_valid_example_fits(side, path):
-    validator(f"tidegate:frames/{side}").validate(json.loads(path.read_text()))
+    validator(f"frames/{side}").validate(json.loads(path.read_text()))
 
 
 @pytest.mark.parametrize("side,path", [(side, path) for side in SIDES for path in examples("invalid", side)], ids=lambda v: getattr(v, "stem", v))
 def test_an_invalid_example_does_not(side, path):
     frame = json.loads(path.read_text())
-    assert not validator(f"tidegate:frames/{side}").is_valid(frame)
+    assert not validator(f"frames/{side}").is_valid(frame)
     kind = frame.get("type") if isinstance(frame, dict) else None
-    if f"tidegate:frames/{side}/{kind}" in REGISTRY:  # nor the schema of its own type: the envelope is not what refuses it
-        assert not validator(f"tidegate:frames/{side}/{kind}").is_valid(frame)
+    if where(f"frames/{side}/{kind}") in REGISTRY:  # nor the schema of its own type: the envelope is not what refuses it
+        assert not validator(f"frames/{side}/{kind}").is_valid(frame)
 
 
 # -- beside the running server --------------------------------------------------------------------------------------
@@ -127,7 +140,7 @@ class Device:
 
     def send(self, frame, check=True):
         if check:
-            validator("tidegate:frames/device").validate(frame)
+            validator("frames/device").validate(frame)
         self.ws.send(json.dumps(frame))
 
     def until(self, *types, **members):
@@ -137,7 +150,7 @@ class Device:
             if not self.frames:
                 self.frames = [json.loads(line) for line in self.ws.recv(timeout=20).split("\n")]
             frame = self.frames.pop(0)
-            validator("tidegate:frames/gateway").validate(frame)
+            validator("frames/gateway").validate(frame)
             got.append(frame)
             if frame["type"] in types and all(frame.get(k) == v for k, v in members.items()):
                 return got
