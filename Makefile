@@ -99,7 +99,7 @@ vectors-check: build/setup-test ## a second reading of the protocol, in Python, 
 	@set -o pipefail; /usr/bin/python3 tests/tools/check_vectors.py | sed 's/ vectors agree, / passed, /; s/ differ$$/ failed/'
 schemas: tidegate build/venv/ready ## every frame's schema, and the examples beside it
 	@build/venv/bin/python -m pytest -q tests/schemas
-deploy-test: tidegate build/deploy/ready ## what it is run with: image, compose file, chart, alerts, published schemas
+deploy-test: tidegate build/deploy/ready tests/deploy/node_modules/.ready ## what it is run with: image, compose file, chart, alerts, published schemas
 	@build/venv/bin/python -m pytest -q tests/deploy
 blackbox: tidegate $(OUT)/tools/check_history build/venv/ready ## the protocol, against the running server
 	@build/venv/bin/python -m pytest -q tests/blackbox
@@ -132,7 +132,7 @@ docs-check: tidegate ## are they as the tables say?
 	echo "$$passed passed, $$failed failed"; [ $$failed -eq 0 ]
 
 clean: ## forget everything built, the demo's data too
-	rm -rf build tidegate tests/browser/node_modules web/client/node_modules web/client/dist
+	rm -rf build tidegate tests/browser/node_modules tests/deploy/node_modules web/client/node_modules web/client/dist
 help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
 
@@ -208,6 +208,10 @@ build/venv/ready: $(wildcard tests/*/requirements.txt) | build/setup-test
 	@echo "  venv  build/venv"
 	@test -x build/venv/bin/python || /usr/bin/python3 -m venv build/venv
 	@build/venv/bin/pip install --quiet --disable-pip-version-check $(patsubst %,-r %,$^)
+	@touch $@
+tests/deploy/node_modules/.ready: tests/deploy/package-lock.json | build/setup-browser
+	@echo "  npm   tests/deploy"
+	@cd tests/deploy && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 build/deploy/ready: tools/deploy-tools tests/deploy/helm.txt build/venv/ready
 	@tools/deploy-tools

@@ -7,7 +7,7 @@ from tools import HERE, ROOT, VENV, complaints
 
 
 def files(root):
-    found = [root / "docker-compose.yml", *root.glob("deploy/**/*.y*ml"), *root.glob("schemas/*.yaml"), *HERE.glob("**/*.yaml")]
+    found = [root / "docker-compose.yml", *root.glob("deploy/**/*.y*ml"), *root.glob("schemas/*.yaml"), *HERE.glob("*.yaml"), *HERE.glob("values/*.yaml")]
     return sorted(path for path in found if "templates" not in path.parts)
 
 

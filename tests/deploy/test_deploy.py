@@ -5,15 +5,17 @@ import shutil
 import pytest
 from chart import chart, helm
 from compose import balancer, compose
+from contracts import asyncapi, openapi
 from image import image
 from layout import layout
 from monitoring import monitoring
 from tools import HERE, ROOT
 
-CHECKS = {check.__name__: check for check in (image, compose, balancer, chart, monitoring, layout)}
+CHECKS = {check.__name__: check for check in (image, compose, balancer, chart, monitoring, layout, asyncapi, openapi)}
 SOURCES = ("deploy", "docker-compose.yml", ".dockerignore", "schemas")
 CHART = "deploy/helm/tidegate/"
 GATEWAY, WORKER, TOPICS, HELPERS = (CHART + "templates/" + name for name in ("gateway.yaml", "worker.yaml", "topics.yaml", "_helpers.tpl"))
+ASYNCAPI, OPENAPI = "schemas/asyncapi.yaml", "schemas/openapi.yaml"
 ALERTS, BOARD = CHART + "files/alerts.yaml", CHART + "files/dashboard.json"
 
 # check, file, what stands there, what shall stand there instead, a word of the finding
@@ -79,6 +81,22 @@ PLANTED = [
     ("layout", "docker-compose.yml", "name: tidegate\n", "name: tidegate\nname: other\n", "duplication of key"),
     ("layout", CHART + "values.yaml", "enabled: true\n", "enabled: yes\n", "truthy"),
     ("layout", GATEWAY, "  type: {{ .Values.gateway.service.type }}", "  type: {{ .Values.gateway.service.type }}\n  type: ClusterIP", "duplication of key"),
+    ("asyncapi", ASYNCAPI, "./frames/gateway/ack.schema.json", "./frames/gateway/acked.schema.json", "acked.schema.json"),
+    ("asyncapi", ASYNCAPI, "- $ref: \"#/channels/devices/messages/hello\"", "- $ref: \"#/channels/devices/messages/hallo\"", "hallo"),
+    ("asyncapi", ASYNCAPI, "action: receive", "action: listen", "action"),
+    ("asyncapi", ASYNCAPI, "./frames/gateway/bye.schema.json", "./frames/gateway/pong.schema.json", "bye, and its payload is a pong"),
+    ("asyncapi", ASYNCAPI, "address: dead-letter", "address: dead-letters", "not both made and described"),
+    ("asyncapi", ASYNCAPI, "max.message.bytes: 4194304", "max.message.bytes: 1048576", "is 4194304, not 1048576"),
+    ("asyncapi", "schemas/frames/gateway/ack.schema.json", '"type": "object"', '"type": "objekt"', "ack.schema.json"),
+    ("asyncapi", "schemas/frames/gateway/ack.schema.json", '"required"', '"requires"', "requires"),
+    ("asyncapi", "schemas/examples/valid/gateway/ack.json", '"id"', '"ID"', "is said to be valid"),
+    ("openapi", OPENAPI, "frames/gateway/closed.schema.json", "frames/gateway/close.schema.json", "close.schema.json leads nowhere"),
+    ("openapi", OPENAPI, "common.schema.json#/$defs/cursor", "common.schema.json#/$defs/curser", "leads nowhere"),
+    ("openapi", OPENAPI, "operationId: docs", "operationId: sync", "sync"),
+    ("openapi", OPENAPI, "  /v1/users/{user}/presence:", "  /v1/users/{name}/presence:", "name"),
+    ("openapi", OPENAPI, "    OtherLog:\n      type: object", "    OtherLog:\n      type: objekt", "objekt"),
+    ("openapi", OPENAPI, "          description: A page\n", "", "description"),
+    ("openapi", OPENAPI, "schemas/UserPresence", "schemas/Presence", "nobody refers to schemas/UserPresence"),
 ]
 
 
