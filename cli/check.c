@@ -13,7 +13,7 @@ static void help(void)
 {
     puts("tidegate check [the options that serve will be started with]\n\n"
          "  tidegate check --namespaces ./namespaces --jwt-key key.pem --data /var/lib/tidegate --listen 0.0.0.0:8080\n\n"
-         "Exit code 0: serve would start; 69: something needed is not there; 78: a setting is wrong.\n");
+         "Exit code 0: with these options serve would start; 69: something needed is not there; 78: a setting is wrong.\n");
     config_print_help(stdout, CONFIG_CHECK);
 }
 
@@ -35,15 +35,12 @@ static int check_namespaces(const char *dir)
 
 static int check_address(const char *address)
 {
-    char host[64] = "";
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *found = NULL;
-    const char *colon = strrchr(address, ':');
+    char host[64], port[16];
     int on = 1;
-    if (colon == NULL || (size_t)(colon - address) >= sizeof host) return cli_fail(EXIT_CONFIG, "--listen %s: must be host:port", address);
-    size_t bytes = (size_t)(colon - address);
-    bool bracketed = bytes >= 2 && address[0] == '[' && address[bytes - 1] == ']';
-    snprintf(host, sizeof host, "%.*s", (int)(bracketed ? bytes - 2 : bytes), bracketed ? address + 1 : address);
-    if (getaddrinfo(host[0] == '\0' ? NULL : host, colon + 1, &hints, &found) != 0) return cli_fail(EXIT_CONFIG, "--listen %s: must be host:port", address);
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *found = NULL;
+    if (!edge_listen_split(address, host, sizeof host, port, sizeof port) ||
+        getaddrinfo(host[0] == '\0' ? NULL : host, port, &hints, &found) != 0)
+        return cli_fail(EXIT_CONFIG, "--listen %s: must be host:port", address);
     int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd >= 0) (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     bool free_now = fd >= 0 && bind(fd, found->ai_addr, found->ai_addrlen) == 0;
@@ -99,6 +96,7 @@ int check_main(int argc, char **argv)
     if (code == EXIT_WELL && config_text(config, "jwt-key") != NULL && (code = keys_load(config, false, &keys)) == EXIT_WELL)
         printf("jwt-key: %s%s\n", jwt_keys_can_sign(keys) ? "an HS256 secret" : "public keys",
                jwt_keys_secret_bytes(keys) < JWT_SECRET_BYTES_ADVISED ? ", shorter than the 32 bytes that RFC 7518 asks for" : "");
+    if (code == EXIT_WELL && keys == NULL && !config_is_on(config, "dev")) puts("jwt-key: not given, so not checked: serve needs it");
     if (code == EXIT_WELL) code = check_data(config_text(config, "data"));
     size_t count = config_list(config, "listen", &listen);
     for (size_t i = 0; i < count && code == EXIT_WELL; i++) code = check_address(listen[i]);

@@ -63,6 +63,8 @@ struct edge_options {
 /* ERR_BUSY: an address is taken; ERR_CONFIG: it is none, or the certificate is not usable; `why` says which. On failure
  * *ret_edge may be set: then it must be closed, and freed, like one that opened. */
 enum err edge_open(const struct edge_options *options, struct edge **ret_edge, char *why, size_t why_bytes);
+/* "host:port", "[v6]:port" in its two parts (host empty: any); false: it is none, or does not fit. */
+bool edge_listen_split(const char *address, char *host, size_t host_bytes, char *port, size_t port_bytes);
 const struct hub_edge_ops *edge_ops(void);
 /* hub_edge_ops' `send`, for a message that is not text. */
 bool edge_send_binary(void *conn, struct blob *message);

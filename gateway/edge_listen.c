@@ -79,11 +79,12 @@ void edge_listen_rearm(struct edge *edge)
     }
 }
 
-/* "host:port", "[v6]:port". */
-static bool split(const char *address, char *host, size_t host_bytes, char *port, size_t port_bytes)
+bool edge_listen_split(const char *address, char *host, size_t host_bytes, char *port, size_t port_bytes)
 {
     const char *colon = strrchr(address, ':');
     if (colon == NULL || colon[1] == '\0') return false;
+    /* getaddrinfo() takes 99999, and means another port by it. */
+    if (strlen(colon + 1) > 5 || colon[1 + strspn(colon + 1, "0123456789")] != '\0' || strtoul(colon + 1, NULL, 10) > 65535) return false;
     size_t bytes = (size_t)(colon - address);
     if (bytes >= 2 && address[0] == '[' && address[bytes - 1] == ']') {
         address++;
@@ -128,7 +129,7 @@ enum err edge_listen_open(struct edge *edge, const char *address, char *why, siz
     char host[64], port[16];
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *found = NULL;
     struct edge_listener *listener = &edge->listeners[edge->listeners_open];
-    if (!split(address, host, sizeof host, port, sizeof port) ||
+    if (!edge_listen_split(address, host, sizeof host, port, sizeof port) ||
         getaddrinfo(host[0] == '\0' ? NULL : host, port, &hints, &found) != 0) {
         snprintf(why, why_bytes, "--listen %s: must be host:port", address);
         return ERR_CONFIG;

@@ -181,3 +181,11 @@ def test_check_finds_what_is_well_and_what_is_not(tmp_path):
     assert good.returncode == 0, good.stderr
     bad = run("check", "--jwt-key", str(tmp_path / "nosuch"), "--data", str(tmp_path / "d"))
     assert bad.returncode in (69, 78) and (bad.stderr + bad.stdout).strip()
+    assert "serve needs it" in run("check", "--listen", "127.0.0.1:0", "--data", str(tmp_path / "d")).stdout, "no key is no key that is well"
+
+
+@pytest.mark.parametrize("address", ["zork", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:99999", "127.0.0.1:70000"])
+def test_an_address_that_is_none_is_named_by_serve_and_check(tmp_path, address):
+    for command in ("serve", "check"):
+        done = run(command, "--listen", address, "--jwt-key", key(tmp_path), "--data", str(tmp_path / "d"))
+        assert done.returncode == 78 and f"--listen {address}: must be host:port" in done.stderr, (command, done)
