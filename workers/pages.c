@@ -216,10 +216,23 @@ static enum err find_patch(struct partition *p, struct span space, struct patch 
     return ERR_OK;
 }
 
+/* What an earlier owner has told may be past what this one knows: an answer made now could take back documents, or access. A place that
+ * the log holds and this owner has not come to is the same, and can come later (the earlier one had not heard that it is over). A place
+ * that the log does not hold either is nobody's. */
+static bool is_behind(const struct partition *p, const struct link_ask *ask)
+{
+    struct log_reader *reader = p->worker->options.reader;
+    uint64_t first, next;
+    if (owner_next_offset(p->owner) < p->target) return true;
+    if (ask->kind != LINK_PULL || ask->run.from_nothing || ask->run.place <= owner_next_offset(p->owner)) return false;
+    return reader->ops->range(reader, p->index, &first, &next) == ERR_OK && ask->run.place <= next;
+}
+
 static enum err submit(struct partition *p, uint32_t peer, const struct link_ask *ask)
 {
     struct worker *worker = p->worker;
     const struct namespace *ns = namespace_find(&p->rules->set, name_namespace(ask->space));
+    if (is_behind(p, ask)) return ERR_BUSY;
     if (ns == NULL) return ERR_UNKNOWN_SPACE;
     if (worker->pages_running >= PAGES_RUNNING_MAX) return ERR_BUSY;
     struct page_job *job = make_job(ask);
