@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "core/hash.h"
+
 enum { PEERS_AT_FIRST = 2 };
 
 struct interest {
@@ -82,6 +84,14 @@ void interests_drop_peer(struct interests *interests, uint32_t peer)
     for (struct map_node *node = map_next(&interests->spaces, NULL), *next; node != NULL; node = next) {
         next = map_next(&interests->spaces, node);
         drop(interests, (struct interest *)(void *)node, peer);
+    }
+}
+
+void interests_drop_partition(struct interests *interests, uint32_t partition, uint32_t partitions)
+{
+    for (struct map_node *node = map_next(&interests->spaces, NULL), *next; node != NULL; node = next) {
+        next = map_next(&interests->spaces, node);
+        if (hash_partition(node->key, partitions) == partition) forget(interests, (struct interest *)(void *)node);
     }
 }
 

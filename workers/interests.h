@@ -18,6 +18,7 @@ void interests_fini(struct interests *interests); /* accepts a zeroed one, which
 enum err interests_add(struct interests *interests, uint32_t peer, struct span space); /* twice is once */
 void interests_drop(struct interests *interests, uint32_t peer, struct span space);
 void interests_drop_peer(struct interests *interests, uint32_t peer);
+void interests_drop_partition(struct interests *interests, uint32_t partition, uint32_t partitions); /* all in its spaces */
 /* The peers, valid until the next change; NULL: nobody. */
 const uint32_t *interests_find(const struct interests *interests, struct span space, size_t *ret_count);
 

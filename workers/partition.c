@@ -6,12 +6,17 @@
 #include "core/record.h"
 #include "workers/worker_parts.h"
 
-/* Gateways look elsewhere, before anything is given up. */
+/* Gateways look elsewhere, before anything is given up. What they told here is told there: kept, it would be of old if the partition
+ * ever came back. */
 void partition_disown(struct partition *p)
 {
-    struct link_owner *link = p->worker->options.link;
-    if (p->owned) link->ops->owns(link, p->index, false);
+    struct worker *worker = p->worker;
+    struct link_owner *link = worker->options.link;
+    if (!p->owned) return;
     p->owned = false;
+    link->ops->owns(link, p->index, false);
+    interests_drop_partition(&worker->interests, p->index, worker->partitions_count);
+    presence_drop_partition(worker->presence, p->index, worker->partitions_count);
 }
 
 void partition_fail(struct partition *p, enum err err, const char *why)

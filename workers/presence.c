@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "core/hash.h"
 #include "core/limits.h"
 #include "core/map.h"
 
@@ -113,18 +114,33 @@ static void free_user(struct user *user)
     free(user);
 }
 
+static void free_space(struct space *space)
+{
+    for (struct map_node *at = map_next(&space->users, NULL), *after; at != NULL; at = after) {
+        after = map_next(&space->users, at);
+        free_user((struct user *)(void *)at);
+    }
+    map_fini(&space->users);
+    free(space);
+}
+
+void presence_drop_partition(struct presence *p, uint32_t partition, uint32_t partitions)
+{
+    for (struct map_node *node = map_next(&p->spaces, NULL), *next; node != NULL; node = next) {
+        next = map_next(&p->spaces, node);
+        if (hash_partition(node->key, partitions) != partition) continue;
+        map_take(&p->spaces, node);
+        heap_take(p, (struct space *)(void *)node);
+        free_space((struct space *)(void *)node);
+    }
+}
+
 void presence_close(struct presence *p)
 {
     if (p == NULL) return;
     for (struct map_node *node = map_next(&p->spaces, NULL), *next; node != NULL; node = next) {
-        struct space *space = (struct space *)(void *)node;
         next = map_next(&p->spaces, node);
-        for (struct map_node *at = map_next(&space->users, NULL), *after; at != NULL; at = after) {
-            after = map_next(&space->users, at);
-            free_user((struct user *)(void *)at);
-        }
-        map_fini(&space->users);
-        free(space);
+        free_space((struct space *)(void *)node);
     }
     map_fini(&p->spaces);
     free(p->heap);

@@ -39,6 +39,8 @@ struct presence_event {
 };
 enum err presence_tell(struct presence *presence, const struct presence_event *event, int64_t now_ms); /* ERR_MEMORY */
 void presence_drop_peer(struct presence *presence, uint32_t peer, int64_t now_ms);
+/* Its spaces are another owner's from now on: they are forgotten, and nobody hears of it. */
+void presence_drop_partition(struct presence *presence, uint32_t partition, uint32_t partitions);
 
 /* When presence_step() has something to do; INT64_MAX: nothing is under way. */
 int64_t presence_due_ms(const struct presence *presence);

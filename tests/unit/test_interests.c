@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/hash.h"
 #include "tests/support/rig.h"
 #include "workers/interests.h"
 
@@ -51,6 +52,26 @@ static void a_peer_that_left_wants_nothing(void **state)
     interests_fini(&interests);
 }
 
+static void a_partition_that_went_takes_its_spaces_alone(void **state)
+{
+    struct interests interests = {0};
+    size_t left = 0;
+    (void)state;
+    for (int i = 0; i < 200; i++) {
+        char space[24];
+        snprintf(space, sizeof space, "chat:%d", i);
+        left += hash_partition(span_text(space), 4) != 2;
+        assert_int_equal(interests_add(&interests, 1, span_text(space)), ERR_OK);
+        assert_int_equal(interests_add(&interests, 2, span_text(space)), ERR_OK);
+    }
+    interests_drop_partition(&interests, 2, 4);
+    assert_int_equal(interests.spaces.count, left);
+    assert_in_range(left, 1, 199);
+    interests_drop_peer(&interests, 1);
+    interests_drop_peer(&interests, 2);
+    interests_fini(&interests);
+}
+
 /* Against a plain table. */
 static void any_order_of_adds_and_drops_leaves_what_was_added(void **state)
 {
@@ -89,6 +110,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_interest_twice_is_one),
         cmocka_unit_test(a_peer_that_left_wants_nothing),
+        cmocka_unit_test(a_partition_that_went_takes_its_spaces_alone),
         cmocka_unit_test(any_order_of_adds_and_drops_leaves_what_was_added),
     };
     return cmocka_run_group_tests_name("interests", tests, NULL, NULL);

@@ -219,6 +219,18 @@ static void a_gateway_that_dies_takes_its_sessions_with_grace(void **state)
     assert_null(strstr(desk->frame, "bo"));
 }
 
+static void a_partition_that_went_is_forgotten_without_a_word(void **state)
+{
+    struct desk *desk = *state;
+    tell(desk, "ana", 1, PRESENCE_ONLINE);
+    pass(desk, PRESENCE_FRAME_MS);
+    presence_drop_partition(desk->presence, 0, 1);
+    assert_int_equal(pass(desk, 2 * PRESENCE_GRACE_MS), 0);
+    assert_non_null(strstr(snapshot(desk), "\"count\":0}"));
+    tell(desk, "bo", 2, PRESENCE_ONLINE);
+    assert_non_null(strstr(snapshot(desk), "\"count\":1}"));
+}
+
 static void a_crowd_is_counted_and_told_in_slices(void **state)
 {
     struct desk *desk = *state;
@@ -274,6 +286,7 @@ int main(void)
         PRESENCE_TEST(two_sessions_of_one_device_are_one_device),
         PRESENCE_TEST(a_change_of_meta_comes_as_a_join),
         PRESENCE_TEST(a_gateway_that_dies_takes_its_sessions_with_grace),
+        PRESENCE_TEST(a_partition_that_went_is_forgotten_without_a_word),
         PRESENCE_TEST(a_crowd_is_counted_and_told_in_slices),
         PRESENCE_TEST(what_is_told_converges_to_what_is),
     };
