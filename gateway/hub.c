@@ -284,7 +284,7 @@ static void up(void *ctx, uint32_t partition)
     struct hub *hub = ctx;
     struct map_node *node = NULL;
     hub->links_up++;
-    hub->pulls_due = hub->pulls != NULL;
+    hub_pull_found(hub, partition);
     while ((node = map_next(&hub->spaces, node)) != NULL) {
         struct hub_space *space = (struct hub_space *)((char *)node - offsetof(struct hub_space, node));
         if (space->partition != partition || space->subs_count == 0) continue;

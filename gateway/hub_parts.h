@@ -264,6 +264,7 @@ void hub_pull_ask_all(struct hub *hub);
 bool hub_pull_may_ask(const struct hub *hub);
 void hub_pull_page(struct hub *hub, const struct link_tell *tell);
 void hub_pull_drained(struct hub_session *session); /* the session's queue is empty: its runs go on */
+void hub_pull_found(struct hub *hub, uint32_t partition); /* a link stands again: what was put off need not wait */
 void hub_pull_lost(struct hub *hub, uint32_t partition); /* the link broke: what was asked is asked again */
 void hub_pull_free(struct hub *hub);
 /* hub_push.c */

@@ -408,6 +408,13 @@ void hub_pull_drained(struct hub_session *session)
     }
 }
 
+void hub_pull_found(struct hub *hub, uint32_t partition)
+{
+    for (struct hub_pull *pull = hub->pulls; pull != NULL; pull = pull->next)
+        if (pull->sub != NULL && pull->sub->space->partition == partition) pull->not_before_ms = 0;
+    hub->pulls_due = hub->pulls != NULL;
+}
+
 /* What was asked of owners that are gone now is asked again; a tag that is answered after all is not known any more. */
 void hub_pull_lost(struct hub *hub, uint32_t partition)
 {
