@@ -193,6 +193,16 @@ void hub_rig_init(struct hub_rig *rig)
     tell_rules(rig, "notes", false);
 }
 
+void hub_rig_init_on(struct hub_rig *rig, const char *name, struct log_writer *writer, struct link_gateway *link, struct registry *registry)
+{
+    memset(rig, 0, sizeof *rig);
+    rig->expires_ms = INT64_MAX;
+    struct hub_options options = {.edge = &edge_ops, .writer = writer, .link = link, .registry = registry, .name = name, .heartbeat_ms = 25000,
+                                  .verify_ctx = rig, .verify = verify};
+    enum err err = hub_open(&options, &rig->hub);
+    assert(err == ERR_OK);
+}
+
 void hub_rig_fini(struct hub_rig *rig)
 {
     for (size_t i = 0; i < RIG_CONNS; i++) {

@@ -59,6 +59,8 @@ struct hub_rig {
 };
 
 void hub_rig_init(struct hub_rig *rig);              /* a link up, rules of chat (with presence), cart, notes */
+/* Without fakes but for the edge: what is behind these seams is the test's. now_ms is the caller's to set. */
+void hub_rig_init_on(struct hub_rig *rig, const char *name, struct log_writer *writer, struct link_gateway *link, struct registry *registry);
 void hub_rig_fini(struct hub_rig *rig);
 void hub_rig_turn(struct hub_rig *rig);
 void hub_rig_pass(struct hub_rig *rig, int64_t ms);  /* time, in ticks of a quarter of a second */

@@ -197,7 +197,7 @@ static void settle_pushed(struct model_space *space, uint64_t pushed, struct jso
     }
 }
 
-static void hear_page(struct model_space *space, struct json_value frame)
+static void hear_page(struct model_space *space, struct json_value frame, uint64_t *resets)
 {
     struct json_value from = json_find(frame, "from");
     bool reset = json_find(frame, "reset").type == JSON_TRUE, more = json_find(frame, "more").type == JSON_TRUE;
@@ -208,6 +208,7 @@ static void hear_page(struct model_space *space, struct json_value frame)
     assert(space->wanted && number(frame, "ref") == space->ref);
     if (from.type == JSON_NULL) {
         assert(reset);
+        *resets += space->cursor[0] != '\0';
         for (size_t i = 0; i < space->docs_count; i++) space->docs[i].named = false;
     } else {
         assert(is_cursor(space, from));
@@ -296,7 +297,7 @@ static void hear(struct model_device *device, struct json_value frame)
     if (json_string_is(type, "current")) hear_current(device, frame);
     if (space == NULL) return;
     if (json_string_is(type, "page")) {
-        hear_page(space, frame);
+        hear_page(space, frame, &device->resets);
     } else if (json_string_is(type, "update")) {
         hear_update(device, space, frame);
     } else if (json_string_is(type, "result")) {

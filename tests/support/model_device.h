@@ -44,7 +44,7 @@ struct model_device {
     uint64_t next_id;
     unsigned next_ref;
     struct model_space spaces[MODEL_SPACES];
-    uint64_t frames;
+    uint64_t frames, resets; /* heard; of copies that were there */
 };
 
 void model_device_init(struct model_device *device, struct hub_rig *rig, size_t at, const char *user, const char *name, const char *const *spaces);

@@ -1,6 +1,7 @@
 #include "tests/support/redis_rig.h"
 
 #include <assert.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@ int redis_rig_setup(void **state)
 {
     struct redis_rig *rig = calloc(1, sizeof *rig);
     if (rig == NULL) return -1;
+    signal(SIGPIPE, SIG_IGN); /* as main() does */
     uv_loop_init(&rig->loop);
     for (int i = 0; i < 2; i++) redis_desk_init(&rig->servers[i]);
     redis_desk_start(&rig->servers[0]);

@@ -1,6 +1,7 @@
 #include "tests/support/tcp_desk.h"
 
 #include <assert.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,6 +69,7 @@ int tcp_desk_setup(void **state)
 {
     struct tcp_desk *desk = calloc(1, sizeof *desk);
     if (desk == NULL) return -1;
+    signal(SIGPIPE, SIG_IGN); /* as main() does */
     uv_loop_init(&desk->loop);
     directory_desk_init(&desk->directory);
     desk->key.bytes = sizeof DESK_KEY - 1;
