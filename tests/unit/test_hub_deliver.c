@@ -175,6 +175,48 @@ static void a_slow_device_delays_nobody_and_gets_one_page_for_its_backlog(void *
     free(frame);
 }
 
+/* The ring and the head are as they were: who opens behind it gets everything. */
+static void an_older_update_told_again_takes_nothing_back(void **state)
+{
+    struct rig_conn *ana = reader(0, 7);
+    (void)state;
+    update(7, 8);
+    update(8, 9);
+    update(9, 10);
+    hub_rig_turn(rig);
+    update(8, 9);
+    hub_rig_turn(rig);
+    struct rig_conn *bob = reader(1, 8);
+    expect(bob, "{u9}");
+    expect(bob, "{u10}");
+    expect(ana, "{u8}");
+    expect(ana, "{u9}");
+    expect(ana, "{u10}");
+    expect(ana, "");
+}
+
+static void what_was_dropped_for_a_slow_device_comes_though_nothing_follows(void **state)
+{
+    enum { FRAME_BYTES = 2000 };
+    struct rig_conn *slow = reader(0, 0);
+    char *frame = calloc(1, FRAME_BYTES + 1);
+    uint64_t last = 0;
+    (void)state;
+    assert_non_null(frame);
+    memset(frame, 'x', FRAME_BYTES);
+    slow->full = true;
+    for (; hub_counters(rig->hub)->behind == 0; last++) {
+        hub_rig_update(rig, "chat:a", last, last + 1, frame);
+        hub_rig_turn(rig);
+    }
+    slow->full = false;
+    hub_rig_drain(rig, slow);
+    const struct rig_ask *ask = hub_rig_ask(rig, LINK_PULL);
+    assert_non_null(ask);
+    assert_int_equal(ask->ask.run.place, last - 1);
+    free(frame);
+}
+
 static void one_that_stopped_reading_is_closed_at_the_hard_bound_and_memory_stays_flat(void **state)
 {
     struct rig_conn *slow = reader(0, 0);
@@ -304,6 +346,8 @@ int main(void)
         TEST(a_head_that_is_ahead_is_caught_up_with),
         TEST(a_heal_that_finds_nothing_says_nothing),
         TEST(a_slow_device_delays_nobody_and_gets_one_page_for_its_backlog),
+        TEST(an_older_update_told_again_takes_nothing_back),
+        TEST(what_was_dropped_for_a_slow_device_comes_though_nothing_follows),
         TEST(one_that_stopped_reading_is_closed_at_the_hard_bound_and_memory_stays_flat),
         TEST(those_removed_get_no_update_but_a_judgement),
         TEST(when_a_room_closes_everybody_is_judged),

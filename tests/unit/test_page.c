@@ -166,6 +166,39 @@ static void page__a_run_whose_floor_the_horizon_passed_starts_anew(void **state)
     assert_false(desk_page_has(w.desk, "\"id\":\"a\""));
 }
 
+/* What a run leaves out may lie on any of its pages: the first says so for all. */
+static void page__the_first_page_tells_what_the_run_leaves_out_later(void **state)
+{
+    struct writer w = {.desk = *state};
+    static char big[100001], ops[100200];
+    memset(big, 'x', sizeof big - 1);
+    for (int i = 0; i < 3; i++) {
+        snprintf(ops, sizeof ops, "[{\"op\":\"put\",\"collection\":\"reactions\",\"id\":\"r%d\",\"body\":{\"x\":\"%s\"}}]", i, big);
+        push(&w, "chat:lobby", ops);
+    }
+    for (int i = 0; i < 5; i++) say(&w, "chat:lobby", i);
+    desk_page(w.desk, "ana", "phone-0001", 0, "chat:lobby", -1, 2);
+    assert_true(w.desk->page.more && !desk_page_has(w.desk, "messages"));
+    assert_true(w.desk->page.tail.bytes > 0);
+    desk_page_next(w.desk, "ana", "phone-0001", 0, "chat:lobby");
+    assert_false(w.desk->page.more);
+    assert_int_equal(count_of(w.desk->docs, "\"collection\":\"messages\""), 2);
+    assert_true(w.desk->page.tail.bytes > 0);
+}
+
+static void page__a_push_in_conflict_is_named_among_the_refused(void **state)
+{
+    struct writer w = {.desk = *state};
+    put_big(&w, "n", 1);
+    desk_push(w.desk, "ana", "phone-0002", 1, 0, 0, "notes:ana", "[{\"op\":\"put\",\"collection\":\"notes\",\"id\":\"n\",\"body\":{\"text\":\"mine\"}}]", "none");
+    assert_non_null(strstr(w.desk->answer, "\"status\":\"conflict\""));
+    desk_page(w.desk, "ana", "phone-0002", 0, "notes:ana", -1, 0);
+    assert_int_equal(w.desk->page.parts[0].pushed, 1);
+    assert_int_equal(w.desk->page.parts[0].refused_count, 1);
+    desk_page(w.desk, "ana", "phone-0002", 1, "notes:ana", -1, 0);
+    assert_int_equal(w.desk->page.parts[0].refused_count, 0); /* it says that it knows */
+}
+
 static void page__a_tail_leaves_out_all_but_the_newest_and_says_so(void **state)
 {
     struct writer w = {.desk = *state};
@@ -291,6 +324,8 @@ int main(void)
         T(page__a_page_never_divides_a_push),
         T(page__a_deletion_amid_a_run_from_nothing_is_named),
         T(page__a_run_whose_floor_the_horizon_passed_starts_anew),
+        T(page__the_first_page_tells_what_the_run_leaves_out_later),
+        T(page__a_push_in_conflict_is_named_among_the_refused),
         T(page__a_tail_leaves_out_all_but_the_newest_and_says_so),
         T(page__history_goes_back_newest_first_and_moves_nothing),
         T(page__who_may_not_read_gets_no_documents),
