@@ -112,6 +112,8 @@ web-unit: web/client/node_modules/.ready ## the client in TypeScript, its parts,
 	@cd web/client && node node_modules/typescript/bin/tsc -p . --noEmit && node build.mjs --tests && node --test ../../build/web-unit/
 web: web/client/node_modules/.ready ## build the client's package, and the demo that is committed in web/demo
 	@cd web/client && node build.mjs
+web-measure: tidegate tests/browser/node_modules/.ready ## a key press to pixels on another page, ten thousand messages opening and scrolling
+	@cd tests/browser && node measure.js
 web-build-check: web/client/node_modules/.ready ## is web/demo what its sources build, and the client within its size?
 	@cd web/client && node build.mjs --check
 autobahn: tidegate build/venv/ready ## RFC 6455, by Autobahn's cases
@@ -136,7 +138,7 @@ clean: ## forget everything built, the demo's data too
 help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-.PHONY: web $(WEB)
+.PHONY: web web-measure $(WEB)
 .PHONY: all run install check test soak sabotage sabotage-quick sabotage-check unit unit-asan unit-tsan unit-build fuzz fuzz-run fuzz-clang fuzz-clang-run tidy tidy-test \
   vectors vectors-check schemas deploy-test blackbox kafka browser autobahn bench-quick docs docs-check clean help tidegate tools
 

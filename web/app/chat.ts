@@ -9,6 +9,7 @@ import type { App, Phone } from './phone.js';
 interface Message { text: string; [more: string]: unknown }
 type Stage = 'waits' | 'sent' | 'delivered' | 'read';
 const STAGES: Record<Stage, [shape: string, words: string]> = { waits: ['wait', 'waits for the network'], sent: ['one', 'sent'], delivered: ['two', 'delivered'], read: ['two', 'read'] };
+const clock = new Intl.DateTimeFormat([], { hour: '2-digit', minute: '2-digit' });
 const TYPING_MS = 1500, TYPED_MS = 3000;
 
 export function chat(phone: Phone): App {
@@ -33,17 +34,17 @@ export function chat(phone: Phone): App {
   };
   const row = (doc: Doc<Message>) => {
     const isMine = doc.user === phone.me, at = isMine ? stage(doc) : 'sent', [shape, words] = STAGES[at];
-    const clock = new Date(doc.time).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
     return {
       key: doc.id, version: `${doc.raw} ${isMine ? at : ''}`,
       render: () => h('div', { class: `message ${isMine ? 'mine' : 'theirs'} ${at}`, 'data-id': doc.id },
-        h('div', { class: 'bubble' }, h('span', { class: 'text' }, doc.data.text), h('small', {}, clock, isMine && icon(shape, 15), isMine && h('span', { class: 'sr' }, ` ${words}`)))),
+        h('div', { class: 'bubble' }, h('span', { class: 'text' }, doc.data.text), h('small', {}, clock.format(doc.time), isMine && icon(shape, 15), isMine && h('span', { class: 'sr' }, ` ${words}`)))),
     };
   };
   const draw = onFrame(() => {
     const snapshot = space().collection<Message>('messages').current();
     if (!snapshot) return;
     list.show(snapshot.docs.map(row));
+    if (snapshot.docs.length > 0 && performance.getEntriesByName('messages:shown').length === 0) requestAnimationFrame(() => performance.mark('messages:shown'));
     rooms.replaceChildren(...ROOMS.map(([id, title]) => {
       const count = id === room && isShown ? 0 : unread(id);
       return h('button', { type: 'button', class: 'chip', 'aria-pressed': String(id === room), onclick: () => choose(id) }, title, count > 0 && h('b', { class: 'badge' }, String(count)), count > 0 && h('span', { class: 'sr' }, ' unread'));

@@ -1,6 +1,7 @@
 /* Builds the package into dist/, and the demo into web/demo/.
  *
  *     node build.mjs            package and demo; prints the client's size, and fails past its bound
+ *     node build.mjs --package  the package alone
  *     node build.mjs --check    likewise, and is the demo that is committed what these sources build? closes with "N passed, N failed"
  *     node build.mjs --tests    the unit tests, bundled for node into build/web-unit, and what the browser's tests render into build/web-pages
  */
@@ -47,7 +48,8 @@ if (process.argv.includes('--tests')) {
   rmSync(join(root, 'build/web-unit'), { recursive: true, force: true });
   await build({ ...common, entryPoints: tests, outdir: join(root, 'build/web-unit'), platform: 'node' });
   await build({ ...common, entryPoints: [join(here, 'test/react-page.ts')], outfile: join(root, 'build/web-pages/react-page.js'), format: 'iife', minify: true, define: { 'process.env.NODE_ENV': '"production"' } });
-} else if (process.argv.includes('--check')) {
+} else if (process.argv.includes('--package')) await buildPackage();
+else if (process.argv.includes('--check')) {
   tsc(app);
   await buildPackage();
   const outputs = await buildDemo(), committed = readdirSync(demo);

@@ -181,6 +181,7 @@ var VirtualList = class {
 
 // ../app/chat.ts
 var STAGES = { waits: ["wait", "waits for the network"], sent: ["one", "sent"], delivered: ["two", "delivered"], read: ["two", "read"] };
+var clock = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit" });
 var TYPING_MS = 1500;
 var TYPED_MS = 3e3;
 function chat(phone2) {
@@ -204,14 +205,13 @@ function chat(phone2) {
   };
   const row = (doc) => {
     const isMine = doc.user === phone2.me, at = isMine ? stage(doc) : "sent", [shape, words] = STAGES[at];
-    const clock = new Date(doc.time).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
     return {
       key: doc.id,
       version: `${doc.raw} ${isMine ? at : ""}`,
       render: () => h(
         "div",
         { class: `message ${isMine ? "mine" : "theirs"} ${at}`, "data-id": doc.id },
-        h("div", { class: "bubble" }, h("span", { class: "text" }, doc.data.text), h("small", {}, clock, isMine && icon(shape, 15), isMine && h("span", { class: "sr" }, ` ${words}`)))
+        h("div", { class: "bubble" }, h("span", { class: "text" }, doc.data.text), h("small", {}, clock.format(doc.time), isMine && icon(shape, 15), isMine && h("span", { class: "sr" }, ` ${words}`)))
       )
     };
   };
@@ -219,6 +219,7 @@ function chat(phone2) {
     const snapshot = space().collection("messages").current();
     if (!snapshot) return;
     list.show(snapshot.docs.map(row));
+    if (snapshot.docs.length > 0 && performance.getEntriesByName("messages:shown").length === 0) requestAnimationFrame(() => performance.mark("messages:shown"));
     rooms.replaceChildren(...ROOMS.map(([id, title2]) => {
       const count = id === room2 && isShown ? 0 : unread(id);
       return h("button", { type: "button", class: "chip", "aria-pressed": String(id === room2), onclick: () => choose2(id) }, title2, count > 0 && h("b", { class: "badge" }, String(count)), count > 0 && h("span", { class: "sr" }, " unread"));

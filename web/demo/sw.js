@@ -139,6 +139,10 @@
     /* pushes to a space sent and unanswered; the gateway allows 64 past `known` */
     batch: 256,
     /* frames taken in by one transaction */
+    pack: 256,
+    /* documents of one pack */
+    fresh: 512,
+    /* documents changed since the packs were made, at which they are made anew: these and a quarter of all */
     refused: 1e3
     /* refused records kept: the oldest goes */
   };
@@ -149,7 +153,7 @@
     return { key: "device", device: id, user: null, log: null, next: 1, skew: null };
   }
   function newSpace(space) {
-    return { space, seq: 0, cursor: null, last: 0, newest: 0, ahead: 0, window: 0, run: 0, resetting: false, synced: false, sums: {}, partial: {} };
+    return { space, seq: 0, cursor: null, last: 0, newest: 0, ahead: 0, window: 0, run: 0, resetting: false, synced: false, sums: {}, packed: 0, partial: {} };
   }
   var Change = class _Change {
     constructor(tx, device, wall) {
@@ -216,7 +220,7 @@
       const isCurrent = held !== void 0 && held.run === state.run;
       if (isRun) state.newest = Math.max(state.newest, doc.rev);
       if (isCurrent && held.rev > doc.rev) return;
-      const record = { space: delta.space, collection, id, rev: doc.rev, time: doc.time, user: doc.user, hash: "", run: state.run };
+      const record = { space: delta.space, collection, id, rev: doc.rev, time: doc.time, user: doc.user, hash: "", run: state.run, seq: state.seq + 1 };
       if (doc.body !== void 0) {
         record.body = doc.body;
         record.hash = documentHash(id, doc.rev, doc.body);
@@ -268,7 +272,7 @@
       for (const push of await this.outbox(delta.space)) {
         if (push.stale) continue;
         if (push.sent === null && push.ops.some((op) => typeof op.if === "number")) {
-          await this.refuse(delta, push, "rejected", "precondition", "the copy that it was made on was replaced");
+          await this.refuse(delta, push, "rejected", "precondition", "its copy was replaced");
         } else {
           push.stale = true;
           delta.queued.push(push);
@@ -279,11 +283,16 @@
     async #endReset(delta) {
       const { state } = delta;
       state.resetting = false;
+      await this.#unpack(state);
       for (const doc of await this.tx.all("docs", delta.space)) {
         if (doc.run === state.run) continue;
         delta.dropped.push([doc.collection, doc.id]);
         await this.tx.delete("docs", [doc.space, doc.collection, doc.id]);
       }
+    }
+    async #unpack(state) {
+      state.packed = 0;
+      await this.tx.deleteAll("packs", state.space);
     }
     #sumsAgree(state, told) {
       if (state.ahead > state.newest) return true;
@@ -349,6 +358,7 @@
       const delta = await this.of(space);
       for (const doc of await this.tx.all("docs", space)) delta.dropped.push([doc.collection, doc.id]);
       await this.tx.deleteAll("docs", space);
+      await this.#unpack(delta.state);
       const { seq, last, window, run } = delta.state;
       Object.assign(delta.state, newSpace(space), { seq, last, window, run: run + 1 });
     }
@@ -360,7 +370,7 @@
         for (const state of await this.tx.all("spaces")) {
           const delta = await this.of(state.space);
           Object.assign(delta.state, { cursor: null, resetting: false });
-          for (const push of await this.outbox(state.space)) if (push.sent !== null) await this.refuse(delta, push, "unknown", "unknown", "it was sent to a log that was lost");
+          for (const push of await this.outbox(state.space)) if (push.sent !== null) await this.refuse(delta, push, "unknown", "unknown", "sent to a log that was lost");
         }
       }
       Object.assign(device, { user, log, skew });
@@ -370,7 +380,7 @@
     async markSent(space, ids, now) {
       const delta = await this.of(space), expiry = delta.state.window * 2e3;
       for (const push of await this.outbox(space)) {
-        if (push.sent !== null && expiry > 0 && now - push.sent > expiry) await this.refuse(delta, push, "unknown", "unknown", "its outcome is not kept any more");
+        if (push.sent !== null && expiry > 0 && now - push.sent > expiry) await this.refuse(delta, push, "unknown", "unknown", "too old to be sent again");
         else if (push.sent === null && ids.has(push.id)) {
           Object.assign(push, { sent: now, log: this.device.log });
           delta.queued.push(push);
@@ -387,7 +397,7 @@
         let last = 0;
         for (const push of await this.outbox(name)) {
           if (name === space ? push.id <= after : push.sent !== null) {
-            await this.refuse(delta, push, "unknown", "unknown", "this device was restored from an old copy");
+            await this.refuse(delta, push, "unknown", "unknown", "the device was restored from an old copy");
             continue;
           }
           Object.assign(push, { after: last, sent: null, log: null });
@@ -514,7 +524,7 @@
   }
 
   // src/store.ts
-  var KEYS = { device: "key", spaces: "space", docs: ["space", "collection", "id"], outbox: ["space", "id"], refused: "key" };
+  var KEYS = { device: "key", spaces: "space", docs: ["space", "collection", "id"], packs: ["space", "n"], outbox: ["space", "id"], refused: "key" };
   var TABLES = Object.keys(KEYS);
   var VERSION = 1;
   var rangeOf = (prefix) => prefix.length > 0 ? IDBKeyRange.bound(prefix, [...prefix, []]) : void 0;
@@ -530,7 +540,10 @@
       if (opening) return opening;
       const request = indexedDB.open(name, VERSION);
       request.onupgradeneeded = () => {
-        for (const table of TABLES) request.result.createObjectStore(table, { keyPath: KEYS[table], autoIncrement: table === "refused" });
+        for (const table of TABLES) {
+          const made2 = request.result.createObjectStore(table, { keyPath: KEYS[table], autoIncrement: table === "refused" });
+          if (table === "docs") made2.createIndex("seq", ["space", "seq"]);
+        }
       };
       const made = promise(request).then((db) => {
         const lost = () => {
@@ -576,6 +589,7 @@
           const result = await work({
             get: (one, key) => promise(table(one).get(key)),
             all: (one, ...prefix) => promise(table(one).getAll(rangeOf(prefix))),
+            since: (space, seq) => promise(table("docs").index("seq").getAll(IDBKeyRange.bound([space, seq], [space, []], true))),
             put: (one, row) => write(table(one).put(row)),
             delete: (one, key) => write(table(one).delete(key)),
             deleteAll: (one, ...prefix) => write(table(one).delete(rangeOf(prefix)))

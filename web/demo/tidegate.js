@@ -137,6 +137,10 @@ var LIMITS = {
   /* pushes to a space sent and unanswered; the gateway allows 64 past `known` */
   batch: 256,
   /* frames taken in by one transaction */
+  pack: 256,
+  /* documents of one pack */
+  fresh: 512,
+  /* documents changed since the packs were made, at which they are made anew: these and a quarter of all */
   refused: 1e3
   /* refused records kept: the oldest goes */
 };
@@ -147,7 +151,7 @@ function newDevice() {
   return { key: "device", device: id, user: null, log: null, next: 1, skew: null };
 }
 function newSpace(space) {
-  return { space, seq: 0, cursor: null, last: 0, newest: 0, ahead: 0, window: 0, run: 0, resetting: false, synced: false, sums: {}, partial: {} };
+  return { space, seq: 0, cursor: null, last: 0, newest: 0, ahead: 0, window: 0, run: 0, resetting: false, synced: false, sums: {}, packed: 0, partial: {} };
 }
 var Change = class _Change {
   constructor(tx, device, wall) {
@@ -214,7 +218,7 @@ var Change = class _Change {
     const isCurrent = held !== void 0 && held.run === state.run;
     if (isRun) state.newest = Math.max(state.newest, doc.rev);
     if (isCurrent && held.rev > doc.rev) return;
-    const record = { space: delta.space, collection, id, rev: doc.rev, time: doc.time, user: doc.user, hash: "", run: state.run };
+    const record = { space: delta.space, collection, id, rev: doc.rev, time: doc.time, user: doc.user, hash: "", run: state.run, seq: state.seq + 1 };
     if (doc.body !== void 0) {
       record.body = doc.body;
       record.hash = documentHash(id, doc.rev, doc.body);
@@ -266,7 +270,7 @@ var Change = class _Change {
     for (const push of await this.outbox(delta.space)) {
       if (push.stale) continue;
       if (push.sent === null && push.ops.some((op) => typeof op.if === "number")) {
-        await this.refuse(delta, push, "rejected", "precondition", "the copy that it was made on was replaced");
+        await this.refuse(delta, push, "rejected", "precondition", "its copy was replaced");
       } else {
         push.stale = true;
         delta.queued.push(push);
@@ -277,11 +281,16 @@ var Change = class _Change {
   async #endReset(delta) {
     const { state } = delta;
     state.resetting = false;
+    await this.#unpack(state);
     for (const doc of await this.tx.all("docs", delta.space)) {
       if (doc.run === state.run) continue;
       delta.dropped.push([doc.collection, doc.id]);
       await this.tx.delete("docs", [doc.space, doc.collection, doc.id]);
     }
+  }
+  async #unpack(state) {
+    state.packed = 0;
+    await this.tx.deleteAll("packs", state.space);
   }
   #sumsAgree(state, told) {
     if (state.ahead > state.newest) return true;
@@ -347,6 +356,7 @@ var Change = class _Change {
     const delta = await this.of(space);
     for (const doc of await this.tx.all("docs", space)) delta.dropped.push([doc.collection, doc.id]);
     await this.tx.deleteAll("docs", space);
+    await this.#unpack(delta.state);
     const { seq, last, window, run } = delta.state;
     Object.assign(delta.state, newSpace(space), { seq, last, window, run: run + 1 });
   }
@@ -358,7 +368,7 @@ var Change = class _Change {
       for (const state of await this.tx.all("spaces")) {
         const delta = await this.of(state.space);
         Object.assign(delta.state, { cursor: null, resetting: false });
-        for (const push of await this.outbox(state.space)) if (push.sent !== null) await this.refuse(delta, push, "unknown", "unknown", "it was sent to a log that was lost");
+        for (const push of await this.outbox(state.space)) if (push.sent !== null) await this.refuse(delta, push, "unknown", "unknown", "sent to a log that was lost");
       }
     }
     Object.assign(device, { user, log, skew });
@@ -368,7 +378,7 @@ var Change = class _Change {
   async markSent(space, ids, now) {
     const delta = await this.of(space), expiry = delta.state.window * 2e3;
     for (const push of await this.outbox(space)) {
-      if (push.sent !== null && expiry > 0 && now - push.sent > expiry) await this.refuse(delta, push, "unknown", "unknown", "its outcome is not kept any more");
+      if (push.sent !== null && expiry > 0 && now - push.sent > expiry) await this.refuse(delta, push, "unknown", "unknown", "too old to be sent again");
       else if (push.sent === null && ids.has(push.id)) {
         Object.assign(push, { sent: now, log: this.device.log });
         delta.queued.push(push);
@@ -385,7 +395,7 @@ var Change = class _Change {
       let last = 0;
       for (const push of await this.outbox(name)) {
         if (name === space ? push.id <= after : push.sent !== null) {
-          await this.refuse(delta, push, "unknown", "unknown", "this device was restored from an old copy");
+          await this.refuse(delta, push, "unknown", "unknown", "the device was restored from an old copy");
           continue;
         }
         Object.assign(push, { after: last, sent: null, log: null });
@@ -513,10 +523,6 @@ var Space = class {
   /** Shows `meta` to others with one's presence from now on. */
   track(meta) {
     this.client.space(this.name, { presence: true, meta });
-  }
-  /** Opens it with other options. */
-  reopen(options) {
-    this.client.space(this.name, options);
   }
   /** No longer kept in step; its copy stays in the store. */
   close() {
@@ -913,16 +919,16 @@ function writeOperation(input) {
   const { op, collection, id } = input, fail = (why) => {
     throw new TidegateError("invalid", `${op} ${collection}/${id}: ${why}`);
   };
-  if (!COLLECTION.test(collection)) fail("a collection is named [a-z][a-z0-9_-]{0,31}");
+  if (!COLLECTION.test(collection)) fail("not a collection's name");
   const bytes = utf8.encode(id).length;
-  if (bytes < 1 || bytes > 128 || /[\u0000-\u001f\u007f]/.test(id)) fail("an id has 1 to 128 bytes without control characters");
+  if (bytes < 1 || bytes > 128 || /[\u0000-\u001f\u007f]/.test(id)) fail("an id has 1 to 128 bytes, none a control");
   const made = { op, collection, id };
   if (input.base !== void 0) made.base = input.base;
   if (input.if !== void 0) made.if = input.if;
   if (op === "put" || op === "patch" || op === "append") {
     made.body = stringify(input.body ?? fail("needs a body"));
     if (!made.body.startsWith("{")) fail("a body is an object");
-    if (utf8.encode(made.body).length > LIMITS.document) throw new TidegateError("too_large", `${collection}/${id}: a body has at most ${LIMITS.document} bytes`);
+    if (utf8.encode(made.body).length > LIMITS.document) throw new TidegateError("too_large", `${collection}/${id}`);
   } else if (op !== "delete") {
     made.field = input.field ?? fail("needs a field");
     if (op === "incr") made.by = stringify(input.by ?? 1);
@@ -1293,7 +1299,7 @@ var Session = class {
   async #fork(space, after) {
     await this.#commit((change) => change.fork(space, after));
     this.#attempt = 0;
-    this.#drop(new TidegateError("forked", "this device was restored from an old copy; it has a new id"));
+    this.#drop(new TidegateError("forked", "the device was restored from an old copy"));
   }
   async #refuse(space, id, code, message) {
     await this.#commit(async (change) => {
@@ -1440,7 +1446,7 @@ var Session = class {
 var STORED = /* @__PURE__ */ new Set(["welcome", "current", "page", "update", "result", "closed"]);
 
 // src/store.ts
-var KEYS = { device: "key", spaces: "space", docs: ["space", "collection", "id"], outbox: ["space", "id"], refused: "key" };
+var KEYS = { device: "key", spaces: "space", docs: ["space", "collection", "id"], packs: ["space", "n"], outbox: ["space", "id"], refused: "key" };
 var TABLES = Object.keys(KEYS);
 var VERSION = 1;
 var rangeOf = (prefix) => prefix.length > 0 ? IDBKeyRange.bound(prefix, [...prefix, []]) : void 0;
@@ -1456,7 +1462,10 @@ function indexedStore(name) {
     if (opening) return opening;
     const request = indexedDB.open(name, VERSION);
     request.onupgradeneeded = () => {
-      for (const table of TABLES) request.result.createObjectStore(table, { keyPath: KEYS[table], autoIncrement: table === "refused" });
+      for (const table of TABLES) {
+        const made2 = request.result.createObjectStore(table, { keyPath: KEYS[table], autoIncrement: table === "refused" });
+        if (table === "docs") made2.createIndex("seq", ["space", "seq"]);
+      }
     };
     const made = promise(request).then((db) => {
       const lost = () => {
@@ -1502,6 +1511,7 @@ function indexedStore(name) {
         const result = await work({
           get: (one, key) => promise(table(one).get(key)),
           all: (one, ...prefix) => promise(table(one).getAll(rangeOf(prefix))),
+          since: (space, seq) => promise(table("docs").index("seq").getAll(IDBKeyRange.bound([space, seq], [space, []], true))),
           put: (one, row) => write(table(one).put(row)),
           delete: (one, key) => write(table(one).delete(key)),
           deleteAll: (one, ...prefix) => write(table(one).delete(rangeOf(prefix)))
@@ -1958,7 +1968,7 @@ var SpaceView = class {
     for (const push of outbox) this.#hold(push);
     const shown = /* @__PURE__ */ new Map();
     const overlaid = this.#overlay(new Set(this.#touching.keys()));
-    for (const doc of docs) if (!overlaid.has(nameOf(doc.collection, doc.id))) this.#add(shown, this.#show(doc));
+    for (const doc of this.#confirmed.values()) if (!overlaid.has(nameOf(doc.collection, doc.id))) this.#add(shown, this.#show(doc));
     for (const doc of overlaid.values()) this.#add(shown, doc);
     for (const [collection, list] of shown) this.#shelf(collection).fill(list);
   }
@@ -1967,6 +1977,8 @@ var SpaceView = class {
   me;
   /** Said by the leading tab: the copy is up to date, and kept so. */
   isLive = false;
+  /** Documents changed since the packs were made. */
+  fresh = 0;
   #confirmed = /* @__PURE__ */ new Map();
   #outbox = [];
   #shelves = /* @__PURE__ */ new Map();
@@ -2038,6 +2050,7 @@ var SpaceView = class {
   /** Takes in the next delta; the collections that changed. */
   apply(delta) {
     const names = /* @__PURE__ */ new Set();
+    this.fresh += delta.docs.length;
     for (const doc of delta.docs) {
       this.#confirmed.set(nameOf(doc.collection, doc.id), doc);
       names.add(nameOf(doc.collection, doc.id));
@@ -2082,6 +2095,9 @@ var SpaceView = class {
   revOf(collection, id) {
     return this.#confirmed.get(nameOf(collection, id))?.rev ?? 0;
   }
+  get size() {
+    return this.#confirmed.size;
+  }
   /** The confirmed documents, tombstones too. */
   documents() {
     return this.#confirmed.values();
@@ -2093,6 +2109,7 @@ var SpaceView = class {
 };
 
 // src/client.ts
+var PACK_MS = 1500;
 var Client = class {
   /** @internal */
   constructor(options) {
@@ -2140,9 +2157,11 @@ var Client = class {
   #error = null;
   #lastSyncedAt = null;
   #isLoaded = false;
+  #isKept = false;
   #isLeading = false;
   #isPaused;
   #isClosed = false;
+  #packing;
   #call = 0;
   #shown = null;
   #rescan;
@@ -2237,6 +2256,7 @@ var Client = class {
     this.#isClosed = true;
     this.#unlisten();
     clearInterval(this.#rescan);
+    clearTimeout(this.#packing);
     this.#tabs.tell({ kind: "leave", life: this.#times.life });
     this.#session.stop();
     await this.ready.catch(() => null);
@@ -2278,7 +2298,7 @@ var Client = class {
   /** @internal */
   async write(space, inputs) {
     const ops = inputs.map(writeOperation), view = this.views.get(space);
-    if (ops.length > LIMITS.ops || pushBytes(ops) > LIMITS.frame) throw new TidegateError("too_large", `a push has at most ${LIMITS.ops} operations and ${LIMITS.frame} bytes`);
+    if (ops.length > LIMITS.ops || pushBytes(ops) > LIMITS.frame) throw new TidegateError("too_large", "a push has at most 512 operations and 1 MiB");
     if (view) {
       for (const op of ops) if (op.op !== "append") op.base ??= view.revOf(op.collection, op.id);
     }
@@ -2313,21 +2333,21 @@ var Client = class {
     return new Promise((resolve2, reject) => {
       const timer = setTimeout(() => {
         this.#calls.delete(call);
-        reject(new TidegateError("unreachable", "the leading tab does not answer"));
+        reject(new TidegateError("unreachable", "no answer"));
       }, 1e4);
       this.#calls.set(call, (answer) => {
         clearTimeout(timer);
         if (answer.code === null) resolve2(answer);
-        else reject(new TidegateError(answer.code, "the leading tab could not ask"));
+        else reject(new TidegateError(answer.code, answer.code));
       });
       this.#tabs.tell({ kind: "history", life, call, space, collection, before, limit });
     });
   }
   /* ---- the store and memory ---- */
   async #load() {
-    await this.#commit("strict", async () => {
-    });
     await this.#store.transact("read", (tx) => this.#readAll(tx));
+    if (!this.#isKept) await this.#commit("strict", async () => {
+    });
     this.#isLoaded = true;
     this.#changedStatus();
     this.#tell("refused", this.#refusedRows);
@@ -2339,6 +2359,7 @@ var Client = class {
       tx.all("outbox"),
       tx.all("refused")
     ]);
+    this.#isKept = device !== void 0;
     this.#device = device ?? this.#device;
     for (const state of states) this.#states.set(state.space, state);
     this.#outboxes.clear();
@@ -2348,14 +2369,15 @@ var Client = class {
   /* Reads a space as it is in the store now, in place of what memory holds. */
   #read(space) {
     const reading = this.#store.transact("read", async (tx) => {
-      const [state, docs, outbox, refused] = await Promise.all([
-        tx.get("spaces", space),
-        tx.all("docs", space),
+      const state = await tx.get("spaces", space) ?? newSpace(space);
+      const [packs, fresh, outbox, refused] = await Promise.all([
+        state.packed ? tx.all("packs", space) : [],
+        state.packed ? tx.since(space, state.packed) : tx.all("docs", space),
         tx.all("outbox", space),
         tx.all("refused")
       ]);
-      return { state: state ?? newSpace(space), docs, outbox, refused };
-    }).then(({ state, docs, outbox, refused }) => {
+      return { state, packs, fresh, outbox, refused };
+    }).then(({ state, packs, fresh, outbox, refused }) => {
       this.#reading.delete(space);
       if (state.seq < (this.#states.get(space)?.seq ?? 0)) return this.#read(space);
       const acked = new Set((this.#outboxes.get(space) ?? []).filter((push) => push.acked).map((push) => push.id));
@@ -2365,8 +2387,10 @@ var Client = class {
       this.#outboxes.set(space, outbox);
       this.#refusedRows = refused;
       if (this.#wants.get(this.#times.life)?.has(space) || this.views.has(space)) {
-        const view = new SpaceView(space, state, docs, outbox, () => this.#device.user ?? "");
+        const docs = packs.flatMap((pack) => JSON.parse(pack.docs)), view = new SpaceView(space, state, [...docs, ...fresh], outbox, () => this.#device.user ?? "");
         view.isLive = this.#liveSpaces.has(space);
+        view.fresh = fresh.length;
+        this.#packSoon(view);
         this.views.set(space, view);
         this.#touch(space, "*");
       }
@@ -2383,6 +2407,21 @@ var Client = class {
     reading.catch(() => this.#reading.delete(space));
     return reading;
   }
+  /* Makes the packs anew once much has changed, when nothing changes just now. */
+  #packSoon(view) {
+    if (!this.#isLeading || view.fresh < LIMITS.fresh || view.fresh < view.size / 4) return;
+    clearTimeout(this.#packing);
+    this.#packing = setTimeout(() => void this.#store.transact("relaxed", async (tx) => {
+      const { space } = view, state = await tx.get("spaces", space);
+      if (state?.seq !== view.state.seq || state.resetting) return;
+      await tx.deleteAll("packs", space);
+      const docs = [...view.documents()];
+      for (let n = 0; n < docs.length; n += LIMITS.pack) void tx.put("packs", { space, n, docs: JSON.stringify(docs.slice(n, n + LIMITS.pack)) });
+      await tx.put("spaces", { ...state, packed: state.seq });
+      view.fresh = 0;
+    }).catch(() => {
+    }), PACK_MS);
+  }
   async #commit(mode, work) {
     let deltas = [], device = this.#device;
     const result = await this.#store.transact(mode, async (tx) => {
@@ -2392,7 +2431,7 @@ var Client = class {
       ({ device } = change);
       return made;
     }).catch((error) => {
-      if (error instanceof DOMException && error.name === "QuotaExceededError") throw new TidegateError("storage_full", "the browser gives no more room");
+      if (error instanceof DOMException && error.name === "QuotaExceededError") throw new TidegateError("storage_full", "no more room");
       throw error;
     });
     this.#device = device;
@@ -2405,7 +2444,7 @@ var Client = class {
     await tx.put("device", this.#device);
     for (const state of this.#states.values()) {
       const view = this.views.get(state.space);
-      await tx.put("spaces", view ? state : { ...newSpace(state.space), seq: state.seq, last: state.last, window: state.window });
+      await tx.put("spaces", view ? { ...state, packed: 0 } : { ...newSpace(state.space), seq: state.seq, last: state.last, window: state.window });
       for (const doc of view?.documents() ?? []) void tx.put("docs", doc);
     }
     for (const { acked: _, ...push } of [...this.#outboxes.values()].flat()) void tx.put("outbox", push);
@@ -2420,7 +2459,9 @@ var Client = class {
     for (const push of delta.queued) outbox.set(push.id, { ...push, ...outbox.get(push.id)?.acked && { acked: true } });
     for (const { id } of delta.outcomes) outbox.delete(id);
     this.#outboxes.set(space, [...outbox.values()].sort((a, b) => a.id - b.id));
-    for (const collection of this.views.get(space)?.apply(delta) ?? []) this.#touch(space, collection);
+    const view = this.views.get(space);
+    for (const collection of view?.apply(delta) ?? []) this.#touch(space, collection);
+    if (view) this.#packSoon(view);
     if (delta.refused.length > 0) {
       this.#refusedRows = [...this.#refusedRows, ...delta.refused].slice(-LIMITS.refused);
       this.#tell("refused", this.#refusedRows);
@@ -2437,7 +2478,7 @@ var Client = class {
     this.#tell("outcome", outcome);
   }
   async #queue(space, ops, settles) {
-    if ([...this.#outboxes.values()].reduce((sum, pushes) => sum + pushes.length, 0) >= LIMITS.outbox) throw new TidegateError("outbox_full", `${LIMITS.outbox} pushes are waiting`);
+    if ([...this.#outboxes.values()].reduce((sum, pushes) => sum + pushes.length, 0) >= LIMITS.outbox) throw new TidegateError("outbox_full", "too many pushes wait");
     const sent = this.#state === "up" && !this.#isPaused ? this.#times.server(this.#device) : null, stamp = this.#times.stamp(this.#device);
     let outcome;
     const { id } = await this.#commit("strict", async (change) => {

@@ -12,7 +12,7 @@ import { Space } from './space.js';
 import { Session, type ConnectionState, type OpenOptions, type SessionHost } from './session.js';
 import { indexedStore, type Store, type Transaction } from './store.js';
 import { Tabs, type Message } from './tabs.js';
-import { LIMITS, TidegateError, type Delta, type DeviceRecord, type DocRecord, type Frame, type Outcome, type OutboxRecord, type Person, type RefusedRecord,
+import { LIMITS, TidegateError, type Delta, type DeviceRecord, type DocRecord, type Frame, type Outcome, type OutboxRecord, type PackRecord, type Person, type RefusedRecord,
   type SpaceRecord } from './types.js';
 import { SpaceView } from './view.js';
 import { pushBytes, writeOperation, type OperationInput } from './wire.js';
@@ -69,6 +69,8 @@ export interface Write {
   settled(): Promise<Outcome>;
 }
 
+const PACK_MS = 1500;
+
 type Events = { status: Status; refused: readonly Refused[]; outcome: Outcome; presence: string; signal: { space: string; user: string; device: string; body: unknown } };
 type Unsubscribe = () => void;
 
@@ -99,9 +101,11 @@ export class Client {
   #error: TidegateError | null = null;
   #lastSyncedAt: Date | null = null;
   #isLoaded = false;
+  #isKept = false;
   #isLeading = false;
   #isPaused: boolean;
   #isClosed = false;
+  #packing: ReturnType<typeof setTimeout> | undefined;
   #call = 0;
   #shown: Status | null = null;
   #rescan: ReturnType<typeof setInterval> | undefined;
@@ -192,6 +196,7 @@ export class Client {
     this.#isClosed = true;
     this.#unlisten();
     clearInterval(this.#rescan);
+    clearTimeout(this.#packing);
     this.#tabs.tell({ kind: 'leave', life: this.#times.life });
     this.#session.stop();
     await this.ready.catch(() => null);
@@ -227,7 +232,7 @@ export class Client {
   /** @internal */
   async write(space: string, inputs: OperationInput[]): Promise<Write> {
     const ops = inputs.map(writeOperation), view = this.views.get(space);
-    if (ops.length > LIMITS.ops || pushBytes(ops) > LIMITS.frame) throw new TidegateError('too_large', `a push has at most ${LIMITS.ops} operations and ${LIMITS.frame} bytes`);
+    if (ops.length > LIMITS.ops || pushBytes(ops) > LIMITS.frame) throw new TidegateError('too_large', 'a push has at most 512 operations and 1 MiB');
     if (view) for (const op of ops) if (op.op !== 'append') op.base ??= view.revOf(op.collection, op.id);
     await this.ready;
     return this.#queue(space, ops);
@@ -260,12 +265,12 @@ export class Client {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#calls.delete(call);
-        reject(new TidegateError('unreachable', 'the leading tab does not answer'));
+        reject(new TidegateError('unreachable', 'no answer'));
       }, 10000);
       this.#calls.set(call, (answer) => {
         clearTimeout(timer);
         if (answer.code === null) resolve(answer);
-        else reject(new TidegateError(answer.code, 'the leading tab could not ask'));
+        else reject(new TidegateError(answer.code, answer.code));
       });
       this.#tabs.tell({ kind: 'history', life, call, space, collection, before, limit });
     });
@@ -274,8 +279,8 @@ export class Client {
   /* ---- the store and memory ---- */
 
   async #load(): Promise<void> {
-    await this.#commit('strict', async () => {}); /* makes the device where there is none */
     await this.#store.transact('read', (tx) => this.#readAll(tx));
+    if (!this.#isKept) await this.#commit('strict', async () => {}); /* makes the device */
     this.#isLoaded = true;
     this.#changedStatus();
     this.#tell('refused', this.#refusedRows);
@@ -283,6 +288,7 @@ export class Client {
   async #readAll(tx: Transaction): Promise<void> {
     const [device, states, outbox, refused] = await Promise.all([tx.get<DeviceRecord>('device', 'device'), tx.all<SpaceRecord>('spaces'),
       tx.all<OutboxRecord>('outbox'), tx.all<Refused>('refused')]);
+    this.#isKept = device !== undefined;
     this.#device = device ?? this.#device;
     for (const state of states) this.#states.set(state.space, state);
     this.#outboxes.clear();
@@ -292,10 +298,11 @@ export class Client {
   /* Reads a space as it is in the store now, in place of what memory holds. */
   #read(space: string): Promise<void> {
     const reading = this.#store.transact('read', async (tx) => {
-      const [state, docs, outbox, refused] = await Promise.all([tx.get<SpaceRecord>('spaces', space), tx.all<DocRecord>('docs', space),
-        tx.all<OutboxRecord>('outbox', space), tx.all<Refused>('refused')]);
-      return { state: state ?? newSpace(space), docs, outbox, refused };
-    }).then(({ state, docs, outbox, refused }) => {
+      const state = (await tx.get<SpaceRecord>('spaces', space)) ?? newSpace(space);
+      const [packs, fresh, outbox, refused] = await Promise.all([state.packed ? tx.all<PackRecord>('packs', space) : [],
+        state.packed ? tx.since<DocRecord>(space, state.packed) : tx.all<DocRecord>('docs', space), tx.all<OutboxRecord>('outbox', space), tx.all<Refused>('refused')]);
+      return { state, packs, fresh, outbox, refused };
+    }).then(({ state, packs, fresh, outbox, refused }) => {
       this.#reading.delete(space);
       if (state.seq < (this.#states.get(space)?.seq ?? 0)) return this.#read(space); /* a delta was quicker */
       const acked = new Set((this.#outboxes.get(space) ?? []).filter((push) => push.acked).map((push) => push.id));
@@ -305,8 +312,10 @@ export class Client {
       this.#outboxes.set(space, outbox);
       this.#refusedRows = refused;
       if (this.#wants.get(this.#times.life)?.has(space) || this.views.has(space)) {
-        const view = new SpaceView(space, state, docs, outbox, () => this.#device.user ?? '');
+        const docs = packs.flatMap((pack) => JSON.parse(pack.docs) as DocRecord[]), view = new SpaceView(space, state, [...docs, ...fresh], outbox, () => this.#device.user ?? '');
         view.isLive = this.#liveSpaces.has(space);
+        view.fresh = fresh.length;
+        this.#packSoon(view);
         this.views.set(space, view);
         this.#touch(space, '*');
       }
@@ -325,6 +334,21 @@ export class Client {
     return reading;
   }
 
+  /* Makes the packs anew once much has changed, when nothing changes just now. */
+  #packSoon(view: SpaceView): void {
+    if (!this.#isLeading || view.fresh < LIMITS.fresh || view.fresh < view.size / 4) return;
+    clearTimeout(this.#packing);
+    this.#packing = setTimeout(() => void this.#store.transact('relaxed', async (tx) => {
+      const { space } = view, state = await tx.get<SpaceRecord>('spaces', space);
+      if (state?.seq !== view.state.seq || state.resetting) return;
+      await tx.deleteAll('packs', space);
+      const docs = [...view.documents()];
+      for (let n = 0; n < docs.length; n += LIMITS.pack) void tx.put('packs', { space, n, docs: JSON.stringify(docs.slice(n, n + LIMITS.pack)) });
+      await tx.put('spaces', { ...state, packed: state.seq });
+      view.fresh = 0;
+    }).catch(() => { /* they only save time */ }), PACK_MS);
+  }
+
   async #commit<T>(mode: 'relaxed' | 'strict', work: (change: Change) => Promise<T>): Promise<T> {
     let deltas: Delta[] = [], device = this.#device;
     const result = await this.#store.transact(mode, async (tx) => {
@@ -334,7 +358,7 @@ export class Client {
       ({ device } = change);
       return made;
     }).catch((error: unknown) => {
-      if (error instanceof DOMException && error.name === 'QuotaExceededError') throw new TidegateError('storage_full', 'the browser gives no more room');
+      if (error instanceof DOMException && error.name === 'QuotaExceededError') throw new TidegateError('storage_full', 'no more room');
       throw error;
     });
     this.#device = device;
@@ -347,7 +371,7 @@ export class Client {
     await tx.put('device', this.#device);
     for (const state of this.#states.values()) {
       const view = this.views.get(state.space);
-      await tx.put('spaces', view ? state : { ...newSpace(state.space), seq: state.seq, last: state.last, window: state.window });
+      await tx.put('spaces', view ? { ...state, packed: 0 } : { ...newSpace(state.space), seq: state.seq, last: state.last, window: state.window });
       for (const doc of view?.documents() ?? []) void tx.put('docs', doc);
     }
     for (const { acked: _, ...push } of [...this.#outboxes.values()].flat()) void tx.put('outbox', push);
@@ -363,7 +387,9 @@ export class Client {
     for (const push of delta.queued) outbox.set(push.id, { ...push, ...(outbox.get(push.id)?.acked && { acked: true }) });
     for (const { id } of delta.outcomes) outbox.delete(id);
     this.#outboxes.set(space, [...outbox.values()].sort((a, b) => a.id - b.id));
-    for (const collection of this.views.get(space)?.apply(delta) ?? []) this.#touch(space, collection);
+    const view = this.views.get(space);
+    for (const collection of view?.apply(delta) ?? []) this.#touch(space, collection);
+    if (view) this.#packSoon(view);
     if (delta.refused.length > 0) {
       this.#refusedRows = [...this.#refusedRows, ...delta.refused as Refused[]].slice(-LIMITS.refused);
       this.#tell('refused', this.#refusedRows);
@@ -381,7 +407,7 @@ export class Client {
   }
 
   async #queue(space: string, ops: ReturnType<typeof writeOperation>[], settles?: number): Promise<Write> {
-    if ([...this.#outboxes.values()].reduce((sum, pushes) => sum + pushes.length, 0) >= LIMITS.outbox) throw new TidegateError('outbox_full', `${LIMITS.outbox} pushes are waiting`);
+    if ([...this.#outboxes.values()].reduce((sum, pushes) => sum + pushes.length, 0) >= LIMITS.outbox) throw new TidegateError('outbox_full', 'too many pushes wait');
     const sent = this.#state === 'up' && !this.#isPaused ? this.#times.server(this.#device) : null, stamp = this.#times.stamp(this.#device);
     let outcome: Promise<Outcome> | undefined;
     const { id } = await this.#commit('strict', async (change) => {

@@ -24,7 +24,7 @@ export function newDevice(): DeviceRecord {
 }
 
 export function newSpace(space: string): SpaceRecord {
-  return { space, seq: 0, cursor: null, last: 0, newest: 0, ahead: 0, window: 0, run: 0, resetting: false, synced: false, sums: {}, partial: {} };
+  return { space, seq: 0, cursor: null, last: 0, newest: 0, ahead: 0, window: 0, run: 0, resetting: false, synced: false, sums: {}, packed: 0, partial: {} };
 }
 
 export class Change {
@@ -91,7 +91,7 @@ export class Change {
     const isCurrent = held !== undefined && held.run === state.run;
     if (isRun) state.newest = Math.max(state.newest, doc.rev);
     if (isCurrent && held.rev > doc.rev) return;
-    const record: DocRecord = { space: delta.space, collection, id, rev: doc.rev, time: doc.time, user: doc.user, hash: '', run: state.run };
+    const record: DocRecord = { space: delta.space, collection, id, rev: doc.rev, time: doc.time, user: doc.user, hash: '', run: state.run, seq: state.seq + 1 };
     if (doc.body !== undefined) {
       record.body = doc.body;
       record.hash = documentHash(id, doc.rev, doc.body);
@@ -148,7 +148,7 @@ export class Change {
     for (const push of await this.outbox(delta.space)) {
       if (push.stale) continue;
       if (push.sent === null && push.ops.some((op) => typeof op.if === 'number')) {
-        await this.refuse(delta, push, 'rejected', 'precondition', 'the copy that it was made on was replaced');
+        await this.refuse(delta, push, 'rejected', 'precondition', 'its copy was replaced');
       } else {
         push.stale = true;
         delta.queued.push(push);
@@ -159,11 +159,16 @@ export class Change {
   async #endReset(delta: Delta): Promise<void> {
     const { state } = delta;
     state.resetting = false;
+    await this.#unpack(state);
     for (const doc of await this.tx.all<DocRecord>('docs', delta.space)) {
       if (doc.run === state.run) continue;
       delta.dropped.push([doc.collection, doc.id]);
       await this.tx.delete('docs', [doc.space, doc.collection, doc.id]);
     }
+  }
+  async #unpack(state: SpaceRecord): Promise<void> {
+    state.packed = 0;
+    await this.tx.deleteAll('packs', state.space);
   }
   #sumsAgree(state: SpaceRecord, told: Record<string, string>): boolean {
     if (state.ahead > state.newest) return true; /* not comparable yet */
@@ -235,6 +240,7 @@ export class Change {
     const delta = await this.of(space);
     for (const doc of await this.tx.all<DocRecord>('docs', space)) delta.dropped.push([doc.collection, doc.id]);
     await this.tx.deleteAll('docs', space);
+    await this.#unpack(delta.state);
     const { seq, last, window, run } = delta.state;
     Object.assign(delta.state, newSpace(space), { seq, last, window, run: run + 1 });
   }
@@ -247,7 +253,7 @@ export class Change {
       for (const state of await this.tx.all<SpaceRecord>('spaces')) {
         const delta = await this.of(state.space);
         Object.assign(delta.state, { cursor: null, resetting: false });
-        for (const push of await this.outbox(state.space)) if (push.sent !== null) await this.refuse(delta, push, 'unknown', 'unknown', 'it was sent to a log that was lost');
+        for (const push of await this.outbox(state.space)) if (push.sent !== null) await this.refuse(delta, push, 'unknown', 'unknown', 'sent to a log that was lost');
       }
     }
     Object.assign(device, { user, log, skew });
@@ -258,7 +264,7 @@ export class Change {
   async markSent(space: string, ids: Set<number>, now: number): Promise<void> {
     const delta = await this.of(space), expiry = delta.state.window * 2000;
     for (const push of await this.outbox(space)) {
-      if (push.sent !== null && expiry > 0 && now - push.sent > expiry) await this.refuse(delta, push, 'unknown', 'unknown', 'its outcome is not kept any more');
+      if (push.sent !== null && expiry > 0 && now - push.sent > expiry) await this.refuse(delta, push, 'unknown', 'unknown', 'too old to be sent again');
       else if (push.sent === null && ids.has(push.id)) {
         Object.assign(push, { sent: now, log: this.device.log });
         delta.queued.push(push);
@@ -276,7 +282,7 @@ export class Change {
       let last = 0;
       for (const push of await this.outbox(name)) {
         if (name === space ? push.id <= after : push.sent !== null) {
-          await this.refuse(delta, push, 'unknown', 'unknown', 'this device was restored from an old copy');
+          await this.refuse(delta, push, 'unknown', 'unknown', 'the device was restored from an old copy');
           continue;
         }
         Object.assign(push, { after: last, sent: null, log: null });

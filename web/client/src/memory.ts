@@ -22,6 +22,7 @@ export function memoryStore(): Store {
       return await work({
         get: async (table, key) => structuredClone(tables.get(table)!.get(JSON.stringify(Array.isArray(key) ? key : [key]))) as never,
         all: async (table, ...prefix) => matching(table, prefix).sort(([a], [b]) => order(JSON.parse(a) as Key, JSON.parse(b) as Key)).map(([, row]) => structuredClone(row)) as never,
+        since: async (space, seq) => matching('docs', [space]).map(([, row]) => structuredClone(row) as { seq: number }).filter((row) => row.seq > seq) as never,
         put: async (table, row) => {
           const copy = structuredClone(row) as Record<string, unknown>;
           if (table === 'refused') copy.key ??= ++count;

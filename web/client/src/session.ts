@@ -393,7 +393,7 @@ export class Session {
   async #fork(space: string, after: number): Promise<void> {
     await this.#commit((change) => change.fork(space, after));
     this.#attempt = 0;
-    this.#drop(new TidegateError('forked', 'this device was restored from an old copy; it has a new id'));
+    this.#drop(new TidegateError('forked', 'the device was restored from an old copy'));
   }
   async #refuse(space: string, id: number, code: string, message: string): Promise<void> {
     await this.#commit(async (change) => {

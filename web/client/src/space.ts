@@ -1,7 +1,6 @@
 /* What an app holds: spaces, collections, documents. Thin handles on the client's memory; none has a state of its own. */
 import type { Client, Write } from './client.js';
 import type { Person } from './types.js';
-import type { OpenOptions } from './session.js';
 import type { Doc, Snapshot } from './view.js';
 import type { OperationInput } from './wire.js';
 import type { RawJson } from './json.js';
@@ -54,8 +53,6 @@ export class Space {
   }
   /** Shows `meta` to others with one's presence from now on. */
   track(meta: object): void { this.client.space(this.name, { presence: true, meta }); }
-  /** Opens it with other options. */
-  reopen(options: OpenOptions): void { this.client.space(this.name, options); }
   /** No longer kept in step; its copy stays in the store. */
   close(): void { this.client.want(this.name, null); }
 }

@@ -1,8 +1,9 @@
-/* The device's store: five tables, changed in transactions. IndexedDB; memory.ts has one in memory.
+/* The device's store: six tables, changed in transactions. IndexedDB; memory.ts has one in memory.
  *
  *   device   'device'                       DeviceRecord
  *   spaces   space                          SpaceRecord
  *   docs     [space, collection, id]        DocRecord
+ *   packs    [space, n]                     PackRecord: copies of documents, to read them by the hundred
  *   outbox   [space, id]                    OutboxRecord
  *   refused  key, counted                   RefusedRecord
  *
@@ -10,13 +11,15 @@
  * with the machine's power, whole: then its cursor is lost with it, and the stream tells the same again.
  * A transaction whose work throws changes nothing. Work must await nothing but its transaction.
  */
-export type Table = 'device' | 'spaces' | 'docs' | 'outbox' | 'refused';
+export type Table = 'device' | 'spaces' | 'docs' | 'packs' | 'outbox' | 'refused';
 export type Key = string | number | (string | number)[];
 
 export interface Transaction {
   get<T>(table: Table, key: Key): Promise<T | undefined>;
   /** All rows whose key begins with `prefix`, by key. */
   all<T>(table: Table, ...prefix: string[]): Promise<T[]>;
+  /** The documents of a space that were written by a later transaction than that. */
+  since<T>(space: string, seq: number): Promise<T[]>;
   put(table: Table, row: object): Promise<unknown>;
   delete(table: Table, key: Key): Promise<unknown>;
   deleteAll(table: Table, ...prefix: string[]): Promise<unknown>;
@@ -33,7 +36,7 @@ export interface Store {
 
 /** @internal The members that a row's key is made of. */
 export const KEYS: Record<Table, string | string[]> =
-  { device: 'key', spaces: 'space', docs: ['space', 'collection', 'id'], outbox: ['space', 'id'], refused: 'key' };
+  { device: 'key', spaces: 'space', docs: ['space', 'collection', 'id'], packs: ['space', 'n'], outbox: ['space', 'id'], refused: 'key' };
 /** @internal */
 export const TABLES = Object.keys(KEYS) as Table[];
 const VERSION = 1;
@@ -55,7 +58,10 @@ export function indexedStore(name: string): Store {
     if (opening) return opening;
     const request = indexedDB.open(name, VERSION);
     request.onupgradeneeded = () => {
-      for (const table of TABLES) request.result.createObjectStore(table, { keyPath: KEYS[table], autoIncrement: table === 'refused' });
+      for (const table of TABLES) {
+        const made = request.result.createObjectStore(table, { keyPath: KEYS[table], autoIncrement: table === 'refused' });
+        if (table === 'docs') made.createIndex('seq', ['space', 'seq']);
+      }
     };
     const made = promise(request).then((db) => {
       const lost = () => {
@@ -97,6 +103,7 @@ export function indexedStore(name: string): Store {
         const result = await work({
           get: (one, key) => promise(table(one).get(key)),
           all: (one, ...prefix) => promise(table(one).getAll(rangeOf(prefix))),
+          since: (space, seq) => promise(table('docs').index('seq').getAll(IDBKeyRange.bound([space, seq], [space, []], true))),
           put: (one, row) => write(table(one).put(row)),
           delete: (one, key) => write(table(one).delete(key)),
           deleteAll: (one, ...prefix) => write(table(one).delete(rangeOf(prefix)!)),

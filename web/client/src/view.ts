@@ -110,6 +110,8 @@ const nameOf = (collection: string, id: string) => `${collection}/${id}`;
 export class SpaceView {
   /** Said by the leading tab: the copy is up to date, and kept so. */
   isLive = false;
+  /** Documents changed since the packs were made. */
+  fresh = 0;
   readonly #confirmed = new Map<string, DocRecord>();
   #outbox: OutboxRecord[] = [];
   readonly #shelves = new Map<string, Shelf>();
@@ -121,7 +123,7 @@ export class SpaceView {
     for (const push of outbox) this.#hold(push);
     const shown = new Map<string, Doc[]>();
     const overlaid = this.#overlay(new Set(this.#touching.keys()));
-    for (const doc of docs) if (!overlaid.has(nameOf(doc.collection, doc.id))) this.#add(shown, this.#show(doc));
+    for (const doc of this.#confirmed.values()) if (!overlaid.has(nameOf(doc.collection, doc.id))) this.#add(shown, this.#show(doc));
     for (const doc of overlaid.values()) this.#add(shown, doc);
     for (const [collection, list] of shown) this.#shelf(collection).fill(list);
   }
@@ -195,6 +197,7 @@ export class SpaceView {
   /** Takes in the next delta; the collections that changed. */
   apply(delta: Delta): Set<string> {
     const names = new Set<string>();
+    this.fresh += delta.docs.length;
     for (const doc of delta.docs) {
       this.#confirmed.set(nameOf(doc.collection, doc.id), doc);
       names.add(nameOf(doc.collection, doc.id));
@@ -235,6 +238,7 @@ export class SpaceView {
   get(collection: string, id: string): Doc | undefined { return this.#shelf(collection).byId.get(id); }
   /** The confirmed rev that an edit is made on, 0 without one; null if the copy doesn't know the document. */
   revOf(collection: string, id: string): number { return this.#confirmed.get(nameOf(collection, id))?.rev ?? 0; }
+  get size(): number { return this.#confirmed.size; }
   /** The confirmed documents, tombstones too. */
   documents(): Iterable<DocRecord> { return this.#confirmed.values(); }
   /** The rev that the oldest confirmed document of a collection was added at. */

@@ -38,16 +38,16 @@ const utf8 = new TextEncoder();
 /** Checks what can be checked here, so that nothing hopeless gets into the outbox. */
 export function writeOperation(input: OperationInput): Operation {
   const { op, collection, id } = input, fail = (why: string): never => { throw new TidegateError('invalid', `${op} ${collection}/${id}: ${why}`); };
-  if (!COLLECTION.test(collection)) fail('a collection is named [a-z][a-z0-9_-]{0,31}');
+  if (!COLLECTION.test(collection)) fail('not a collection\'s name');
   const bytes = utf8.encode(id).length;
-  if (bytes < 1 || bytes > 128 || /[\u0000-\u001f\u007f]/.test(id)) fail('an id has 1 to 128 bytes without control characters');
+  if (bytes < 1 || bytes > 128 || /[\u0000-\u001f\u007f]/.test(id)) fail('an id has 1 to 128 bytes, none a control');
   const made: Operation = { op, collection, id };
   if (input.base !== undefined) made.base = input.base;
   if (input.if !== undefined) made.if = input.if;
   if (op === 'put' || op === 'patch' || op === 'append') {
     made.body = stringify(input.body ?? fail('needs a body'));
     if (!made.body.startsWith('{')) fail('a body is an object');
-    if (utf8.encode(made.body).length > LIMITS.document) throw new TidegateError('too_large', `${collection}/${id}: a body has at most ${LIMITS.document} bytes`);
+    if (utf8.encode(made.body).length > LIMITS.document) throw new TidegateError('too_large', `${collection}/${id}`);
   } else if (op !== 'delete') {
     made.field = input.field ?? fail('needs a field');
     if (op === 'incr') made.by = stringify(input.by ?? 1);
