@@ -25,7 +25,8 @@ static enum err make_own(const struct page_request *request, const struct space_
     struct device_entry entry = {0};
     size_t start = text->bytes;
     buf_add_char(text, '[');
-    if (space->sid != 0 && waiter->device.bytes > 0 && part->role != ROLE_NONE) {
+    /* Who could found the space may have outcomes here already: barriers, refusals. */
+    if (space->sid != 0 && waiter->device.bytes > 0 && (part->role != ROLE_NONE || part->may_found)) {
         state_key_device(&key, space->sid, waiter->user, waiter->device);
         enum err err = reader->get(reader->ctx, STATE_DEVICE, state_key_span(&key), &stored);
         if (err == ERR_OK && stored.at != NULL) err = device_entry_decode(stored, &entry);
