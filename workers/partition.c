@@ -132,7 +132,7 @@ static enum err set_aside(struct partition *p, const struct log_record *record, 
     return ERR_OK;
 }
 
-static enum err take_one(struct partition *p, const struct log_record *record, bool *ret_rules)
+static enum err take_one(struct partition *p, const struct log_record *record, size_t *rules_count)
 {
     struct owner_record in = {record->offset, record->time_ms, record->bytes};
     struct owner_out out;
@@ -143,7 +143,7 @@ static enum err take_one(struct partition *p, const struct log_record *record, b
     if (err != ERR_OK) return err;
     p->last_hash = hash_64(record->bytes);
     p->worker->counters.records++;
-    *ret_rules = *ret_rules || out.namespaces_changed;
+    *rules_count += out.namespaces_changed;
     if (record->offset < p->silent_below) return ERR_OK;
     if (out.has_update) send_update(p, &out.update);
     if (out.has_answer && (p->worker->options.gateways_outlive || record->offset >= p->target)) {
@@ -186,13 +186,14 @@ static const char *why_of(enum err err)
 
 void partition_take(struct partition *p, const struct log_record *records, size_t count)
 {
-    bool rules_changed = false;
+    size_t rules_count = 0;
     if (p->state != PARTITION_RUNNING) return;
     assert(p->owned || records[count - 1].offset < p->silent_below); /* log.h: a batch ends there */
     enum err err = partition_read_begin(p);
-    for (size_t i = 0; err == ERR_OK && i < count; i++) err = take_one(p, &records[i], &rules_changed);
+    for (size_t i = 0; err == ERR_OK && i < count; i++) err = take_one(p, &records[i], &rules_count);
     p->durable = records[count - 1].offset + 1;
-    if (err == ERR_OK && rules_changed) err = rules_load(p);
+    if (err == ERR_OK && rules_count > 0) err = rules_load(p);
+    p->rules_sent -= rules_count < p->rules_sent ? rules_count : p->rules_sent;
     if (p->view != NULL) partition_read_end(p);
     if (err != ERR_OK) {
         partition_fail(p, err, why_of(err));
@@ -200,7 +201,7 @@ void partition_take(struct partition *p, const struct log_record *records, size_
     }
     bool caught_up = owner_next_offset(p->owner) >= p->target;
     bool was_behind = records[0].offset < p->target;
-    if (caught_up && (was_behind || rules_changed)) rules_check(p);
+    if (caught_up && (was_behind || rules_count > 0)) rules_check(p);
     p->sweep_more = true;
     partition_heed(p);
 }
