@@ -56,6 +56,8 @@ void hub_page_send(struct hub_sub *sub, const struct page *page, const struct pa
         buf_add_span(out, page->sum);
         buf_add_text(out, ",\"window\":");
         buf_add_u64(out, page->window_s);
+        buf_add_text(out, ",\"head\":");
+        buf_add_u64(out, page->to);
     }
     buf_add_char(out, '}');
     hub_send_text(sub->session, OUT_PAGE);

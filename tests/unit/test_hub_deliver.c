@@ -94,7 +94,7 @@ static void a_hole_is_pulled_and_the_ring_closes_it(void **state)
     hub_rig_page(rig, ask, 9, "[8,9]", 2, false);
     hub_rig_turn(rig);
     expect(ana, "{\"type\":\"page\",\"ref\":1,\"space\":\"chat:a\",\"from\":\"%C7\",\"to\":\"%C9\",\"docs\":[8,9],\"more\":false,\"pushed\":2,"
-                "\"refused\":[],\"sum\":{},\"window\":60}");
+                "\"refused\":[],\"sum\":{},\"window\":60,\"head\":9}");
     expect(ana, "{u11}");
     expect(ana, "{u12}");
     expect(ana, "");

@@ -50,7 +50,7 @@ static void a_space_opens_from_nothing_with_one_page(void **state)
     hub_rig_page(rig, ask, 7, "[{\"x\":1}]", 3, false);
     hub_rig_turn(rig);
     expect(ana, "{\"type\":\"page\",\"ref\":\"r1\",\"space\":\"chat:a\",\"from\":null,\"to\":\"%C7\",\"reset\":true,\"docs\":[{\"x\":1}],"
-                "\"more\":false,\"pushed\":3,\"refused\":[],\"sum\":{},\"window\":60}");
+                "\"more\":false,\"pushed\":3,\"refused\":[],\"sum\":{},\"window\":60,\"head\":7}");
     expect(ana, "");
     assert_null(hub_rig_ask(rig, LINK_PULL));
 }
@@ -86,7 +86,7 @@ static void a_refusal_that_waits_makes_it_a_page(void **state)
     hub_rig_page_of(rig, ask, &page);
     hub_rig_turn(rig);
     expect(ana, "{\"type\":\"page\",\"ref\":5,\"space\":\"chat:a\",\"from\":\"%C7\",\"to\":\"%C7\",\"docs\":[],\"more\":false,\"pushed\":9,"
-                "\"refused\":[{\"id\":9}],\"sum\":{\"a\":\"0\"},\"window\":60}");
+                "\"refused\":[{\"id\":9}],\"sum\":{\"a\":\"0\"},\"window\":60,\"head\":7}");
 }
 
 static void foreign_cursors_begin_from_nothing(void **state)
@@ -131,9 +131,9 @@ static void waiters_at_one_place_share_a_pull_and_get_their_own_part(void **stat
     page.parts = ordered;
     hub_rig_page_of(rig, ask, &page);
     hub_rig_turn(rig);
-    expect(conns[0], "{\"type\":\"page\",\"ref\":0,\"space\":\"chat:a\",\"from\":null,\"to\":\"%C7\",\"reset\":true,\"docs\":[1],\"more\":false,\"pushed\":1,\"refused\":[],\"sum\":{},\"window\":60}");
+    expect(conns[0], "{\"type\":\"page\",\"ref\":0,\"space\":\"chat:a\",\"from\":null,\"to\":\"%C7\",\"reset\":true,\"docs\":[1],\"more\":false,\"pushed\":1,\"refused\":[],\"sum\":{},\"window\":60,\"head\":7}");
     expect(conns[1], "{\"type\":\"closed\",\"space\":\"chat:a\",\"code\":\"forbidden\",\"purge\":true,\"ref\":1}");
-    expect(conns[2], "{\"type\":\"page\",\"ref\":2,\"space\":\"chat:a\",\"from\":null,\"to\":\"%C7\",\"reset\":true,\"docs\":[1],\"more\":false,\"pushed\":3,\"refused\":[{}],\"sum\":{},\"window\":60}");
+    expect(conns[2], "{\"type\":\"page\",\"ref\":2,\"space\":\"chat:a\",\"from\":null,\"to\":\"%C7\",\"reset\":true,\"docs\":[1],\"more\":false,\"pushed\":3,\"refused\":[{}],\"sum\":{},\"window\":60,\"head\":7}");
     hub_rig_update(rig, "chat:a", 7, 8, "{u8}");
     hub_rig_turn(rig);
     expect(conns[0], "{u8}");
