@@ -56,7 +56,7 @@
     X(CHECKER_ACK, "ack")               /* [space id] */                                                                          \
     X(CHECKER_RESULT, "result")         /* [space id status code to=cursor at docs] */                                            \
     X(CHECKER_CURRENT, "current")       /* one space of it: [ref space to=cursor pushed window_ms refused] */                     \
-    X(CHECKER_PAGE, "page")             /* [ref space from to more reset pushed docs tails sums refused window_ms] */               \
+    X(CHECKER_PAGE, "page")             /* [ref space from to at=head more reset pushed docs tails sums refused window_ms] */               \
     X(CHECKER_HISTORY, "history")       /* a page of it: [space at before docs] */                                                \
     X(CHECKER_UPDATE, "update")         /* [space from=prev to=cursor rev log_ms user device id=push docs own]; where the frame had no `docs`, those that the device made of its push, and `own` */ \
     X(CHECKER_CLOSED, "closed")         /* [space ref code purge] */                                                              \

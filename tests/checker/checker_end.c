@@ -53,6 +53,22 @@ void checker_end_claim(struct checker *checker, uint32_t number)
 
 /* ---- counters ---- */
 
+/* Where two stores mean two things by one number, either may have come to be. */
+static void add_doubtful(struct checker *checker, const struct checker_record *final, struct span counter, int64_t *least, int64_t *most)
+{
+    for (uint32_t i = 0; i < checker->records_count; i++) {
+        const struct checker_record *record = &checker->records[i];
+        if (record->event.kind != CHECKER_ENQUEUE || record->space != final->space || record->identity == 0) continue;
+        const struct checker_push *push = checker_push_of(checker, record->identity, record->space, record->event.id);
+        if (push == NULL || !push->two_digests) continue;
+        for (size_t p = 0; p < record->event.parts_count; p++) {
+            if (!span_equal(record->event.parts[p].counter, counter)) continue;
+            if (record->event.parts[p].by > 0) *most += record->event.parts[p].by;
+            else *least += record->event.parts[p].by;
+        }
+    }
+}
+
 static void judge_counters(struct checker *checker, uint32_t number)
 {
     const struct checker_record *final = &checker->records[number];
@@ -61,15 +77,17 @@ static void judge_counters(struct checker *checker, uint32_t number)
         int64_t least = 0, most = 0;
         for (size_t i = 0; i < checker->pushes_count; i++) {
             const struct checker_push *push = &checker->pushes[i];
-            if (push->enqueued == TABLE_NONE || checker->lanes[push->lane].space != final->space || (push->sent_log != 0 && push->sent_log != final->log)) continue;
+            if (push->enqueued == TABLE_NONE || push->two_digests || checker->lanes[push->lane].space != final->space || (push->sent_log != 0 && push->sent_log != final->log)) continue;
             const struct checker_event *event = &checker->records[push->enqueued].event;
-            bool open = push->two_digests || (push->said == SAID_NOTHING && push->rev == 0) || (push->said == SAID_REFUSED && push->traceless);
+            bool open = (push->said == SAID_NOTHING && push->rev == 0) || (push->said == SAID_REFUSED && push->traceless);
             for (size_t p = 0; p < event->parts_count; p++) {
                 if (!span_equal(event->parts[p].counter, counter) || (push->said == SAID_REFUSED && !open)) continue;
                 if (!open || event->parts[p].by > 0) most += event->parts[p].by;
                 if (!open || event->parts[p].by < 0) least += event->parts[p].by;
+                if (push->came_again) *(event->parts[p].by > 0 ? &most : &least) += event->parts[p].by;
             }
         }
+        add_doubtful(checker, final, counter, &least, &most);
         checker_hold(checker, final->event.parts[k].by >= least && final->event.parts[k].by <= most, CHECKER_COUNTER, number, TABLE_NONE, TABLE_NONE,
                      "%.*s is %lld, and its parts are %lld to %lld", (int)counter.bytes, counter.at, (long long)final->event.parts[k].by, (long long)least, (long long)most);
     }

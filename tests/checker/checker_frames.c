@@ -212,6 +212,7 @@ static void take_page(const struct hearing *h)
     copy->has_floor = h->record->to_floor;
     copy->is_null = false;
     copy->event = h->number;
+    if (h->event->at > copy->newest) copy->newest = h->event->at;
     if (!h->event->more) end_run(h);
 }
 

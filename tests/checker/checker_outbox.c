@@ -116,12 +116,13 @@ void checker_outbox_settle_up_to(struct checker *checker, struct checker_copy *c
         const struct checker_refusal *refusal = refusal_of(&record->event, push->id);
         bool was_refused = push->said == SAID_REFUSED && !push->two_digests;
         if (refusal == NULL && push->id > session->known)
-            checker_hold(checker, !was_refused, CHECKER_UNTOLD, number, push->told, TABLE_NONE, "push %llu was refused, and is not named as that", (unsigned long long)push->id);
+            checker_hold(checker, !was_refused || checker->lanes[lane].is_cloned, CHECKER_UNTOLD, number, push->told, TABLE_NONE, "push %llu was refused, and is not named as that", (unsigned long long)push->id);
         if (refusal == NULL && !push->two_digests)
             checker_hold(checker, push->rev == 0 || push->order != record->order || push->rev <= record->to_place, CHECKER_EARLY, number, push->effect, TABLE_NONE,
                          "push %llu is said to be applied at %llu, and took effect at rev %llu", (unsigned long long)push->id, (unsigned long long)record->to_place,
                          (unsigned long long)push->rev);
-        if (refusal != NULL || !was_refused)
+        bool is_another = refusal == NULL && push->rev == 0 && checker->lanes[lane].is_cloned; /* `pushed` speaks of another store's */
+        if ((refusal != NULL || !was_refused) && !is_another)
             checker_push_told(checker, push, refusal != NULL ? SAID_REFUSED : SAID_APPLIED, refusal != NULL ? checker_name(&checker->names, refusal->code) : 0, number);
         leave(checker, copy, entry, number);
     }

@@ -66,6 +66,7 @@ struct checker_push {
     uint64_t id, rev, digest;
     int64_t first_sent_ms;
     enum checker_said said;
+    bool came_again;     /* after it was forgotten, from a store restored from what was older than that */
     bool has_digest, two_digests, traceless; /* traceless: refused without a trace, another copy may fare otherwise */
 };
 

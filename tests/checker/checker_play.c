@@ -80,7 +80,7 @@ static void outbox_as_of(struct checker *checker, uint32_t store, uint32_t event
         if (copy->store != store) continue;
         for (uint32_t at = copy->head_entry; at != TABLE_NONE; at = checker->entries[at].next) {
             struct checker_entry *entry = &checker->entries[at];
-            if (event == TABLE_NONE || entry->event > event) entry->settled = number;
+            if (event == TABLE_NONE || entry->event > event) entry->settled = entry->settled == TABLE_NONE ? number : entry->settled;
             else if (entry->settled != TABLE_NONE && entry->settled > event) entry->settled = TABLE_NONE;
         }
         copy->first_entry = copy->head_entry;

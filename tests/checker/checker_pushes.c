@@ -75,6 +75,15 @@ void checker_pushes_read(struct checker *checker)
 
 /* ---- what became of them ---- */
 
+/* A store restored from what was older than twice the window may use a number anew, and nobody can know: the log has forgotten. */
+static bool is_forgotten(const struct checker *checker, const struct checker_push *push, uint32_t earlier, uint32_t later)
+{
+    const struct checker_order *order = checker_order_of(checker, push->order);
+    int64_t window_ms = order == NULL ? 0 : order->window_ms, took_ms = checker->records[later].event.time_ms - checker->records[earlier].event.time_ms;
+    if (took_ms < 0) took_ms = -took_ms;
+    return checker->lanes[push->lane].is_cloned && window_ms > 0 && took_ms >= 2 * window_ms - checker->options.slack_ms;
+}
+
 void checker_push_effect(struct checker *checker, struct checker_push *push, uint32_t order, uint64_t rev, uint32_t event)
 {
     if (push->rev == 0 || push->order != order) {
@@ -82,6 +91,10 @@ void checker_push_effect(struct checker *checker, struct checker_push *push, uin
         push->rev = rev;
         push->order = order;
         push->effect = event;
+        return;
+    }
+    if (push->rev != rev && is_forgotten(checker, push, push->effect, event)) {
+        push->came_again = true;
         return;
     }
     checker_hold(checker, push->rev == rev, CHECKER_TWICE, event, push->effect, TABLE_NONE, "push %llu took effect at rev %llu and at rev %llu",
@@ -167,7 +180,7 @@ static void judge_order(struct checker *checker, const struct checker_lane *lane
     for (uint32_t i = 0; i < lane->pushes.count; i++) {
         const struct checker_push *push = &checker->pushes[checker->by_id[lane->pushes.first + i]];
         if (push->rev == 0) continue;
-        if (before != NULL && before->order == push->order)
+        if (before != NULL && before->order == push->order && !is_forgotten(checker, push, push->effect, before->effect))
             checker_hold(checker, before->rev < push->rev, CHECKER_ID_ORDER, push->effect, before->effect, TABLE_NONE, "push %llu took effect at rev %llu, push %llu at rev %llu",
                          (unsigned long long)before->id, (unsigned long long)before->rev, (unsigned long long)push->id, (unsigned long long)push->rev);
         before = push;
