@@ -13,6 +13,7 @@ export TSAN_OPTIONS ?= halt_on_error=1
 FLAVOUR ?= plain
 SECONDS ?= 10
 HOURS ?= 4
+SWEEP_SECONDS ?= 180
 PREFIX ?= /usr/local
 OUT := build/$(FLAVOUR)
 
@@ -42,9 +43,11 @@ UNIT := $(patsubst tests/unit/%.c,$(OUT)/tests/%,$(wildcard tests/unit/test_*.c)
 KAFKA := $(patsubst tests/kafka/%.c,$(OUT)/kafka/%,$(wildcard tests/kafka/test_*.c))
 # Those with threads.
 UNIT_TSAN := $(filter %log %log_refusals %link %registry %store %snapshot %worker,$(UNIT))
+SIM := $(OUT)/sim
+SIM_OBJECTS := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/sim/*.c))
 TOOLS := $(patsubst tests/tools/%.c,$(OUT)/tools/%,$(wildcard tests/tools/*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,$(OUT)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-NAMES := $(patsubst %.c,%,$(SOURCES) $(wildcard tests/support/*.c tests/checker/*.c tests/unit/*.c tests/kafka/*.c tests/fuzz/*.c tests/tools/*.c))
+NAMES := $(patsubst %.c,%,$(SOURCES) $(wildcard tests/support/*.c tests/checker/*.c tests/unit/*.c tests/kafka/*.c tests/fuzz/*.c tests/tools/*.c tests/sim/*.c))
 
 # -- using it -----------------------------------------------------------------------------------------------------
 all: tidegate ## build ./tidegate
@@ -105,6 +108,16 @@ blackbox: tidegate $(OUT)/tools/check_history build/venv/ready ## the protocol, 
 	@build/venv/bin/python -m pytest -q tests/blackbox
 kafka: $(KAFKA) build/setup-cluster ## log and journal on a real broker, started for it
 	@tests/kafka/run $(KAFKA)
+sim: $(SIM) ## replay SEED=n of the simulator, with its trace (or FILE=tests/sim/scenarios/X.sim)
+	@$(SIM) $(if $(FILE),file $(FILE),run $(or $(SEED),1))
+sim-small: $(SIM) ## a failing SEED=n (or FILE=) made small
+	@$(SIM) small $(or $(FILE),$(SEED),1)
+sweep: $(SIM) ## new seeds for SWEEP_SECONDS=180 on all cores; SEEDS=n: so many; FROM=seed
+	@$(SIM) sweep $(or $(FROM),0) $(or $(SEEDS),0) $(if $(SEEDS),0,$(SWEEP_SECONDS)) $(shell nproc)
+scenarios: $(SIM) ## the simulator's scenarios against their traces
+	@$(SIM) scenarios $(wildcard tests/sim/scenarios/*.sim)
+scenarios-accept: $(SIM) ## writes those traces
+	@$(SIM) scenarios accept $(wildcard tests/sim/scenarios/*.sim)
 browser: tidegate tests/browser/node_modules/.ready web/client/node_modules/.ready ## demo and client in a real browser
 	@cd web/client && node build.mjs --tests
 	@cd tests/browser && node --test --test-concurrency=2
@@ -140,7 +153,7 @@ help: ## this list
 
 .PHONY: web web-measure $(WEB)
 .PHONY: all run install check test soak sabotage sabotage-quick sabotage-check unit unit-asan unit-tsan unit-build fuzz fuzz-run fuzz-clang fuzz-clang-run tidy tidy-test \
-  vectors vectors-check schemas deploy-test blackbox kafka browser autobahn bench-quick docs docs-check clean help tidegate tools
+  vectors vectors-check schemas deploy-test blackbox kafka browser autobahn sim sim-small sweep scenarios scenarios-accept bench-quick docs docs-check clean help tidegate tools
 
 # -- rules --------------------------------------------------------------------------------------------------------
 tidegate: $(OUT)/tidegate
@@ -190,6 +203,11 @@ $(OUT)/tests/kafka/%.o: tests/kafka/%.c | build/setup-test
 	@mkdir -p $(@D)
 	@echo "  cc    $<"
 	@$(COMPILE) -c $< -o $@
+# Its own workers/store.h comes before the library, whose file then stays out.
+$(SIM): $(SIM_OBJECTS) $(SUPPORT) $(LIB)
+	@echo "  link  $@"
+	@$(CC) $(FLAGS) -o $@ $^ $(LIBS)
+$(SIM_OBJECTS): | build/setup-test
 $(OUT)/tools/%: $(OUT)/tests/tools/%.o $(SUPPORT) $(LIB)
 	@mkdir -p $(@D)
 	@$(CC) $(FLAGS) -o $@ $^ $(LIBS)

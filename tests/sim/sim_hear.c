@@ -1,0 +1,433 @@
+/* What a device hears, and does about it. Every frame joins the history before it is judged here. */
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/hash.h"
+#include "core/json.h"
+#include "tests/checker/checker.h"
+#include "tests/sim/sim.h"
+
+enum { DOCS_MAX = 512, LIST_MAX = 64, RETRY_MS = 1000 };
+
+/* A frame taken apart for the history; spans point into it. */
+struct heard {
+    struct checker_event event;
+    struct checker_doc docs[DOCS_MAX];
+    struct checker_refusal refused[LIST_MAX];
+    struct checker_number tails[LIST_MAX], sums[LIST_MAX];
+};
+
+static struct span inside(struct json_value frame, const char *key)
+{
+    struct json_value value = json_find(frame, key);
+    if (value.type == JSON_STRING) return json_inside(value);
+    return value.type == JSON_NUMBER ? value.raw : span_of(NULL, 0);
+}
+
+static uint64_t number(struct json_value frame, const char *key)
+{
+    int64_t value = 0;
+    return json_integer(json_find(frame, key), &value) && value > 0 ? (uint64_t)value : 0;
+}
+
+static void record(struct sim_device *device, struct heard *heard, enum checker_kind kind)
+{
+    heard->event.kind = kind;
+    heard->event.who = span_text(device->name);
+    heard->event.docs = heard->docs;
+    heard->event.refused = heard->refused;
+    heard->event.tails = heard->tails;
+    heard->event.sums = heard->sums;
+    sim_judge_event(device->sim, &heard->event);
+}
+
+/* ---- taking apart ---- */
+
+static void read_docs(struct heard *heard, struct json_value docs)
+{
+    struct json_iter iter = json_elements(docs);
+    struct json_value doc;
+    while (json_next_element(&iter, &doc)) {
+        assert(heard->event.docs_count < DOCS_MAX);
+        struct checker_doc *one = &heard->docs[heard->event.docs_count++];
+        *one = (struct checker_doc){.collection = inside(doc, "collection"), .id = inside(doc, "id"), .rev = number(doc, "rev"),
+                                    .born = number(doc, "born"), .deleted = json_find(doc, "deleted").type == JSON_TRUE};
+        if (!one->deleted) one->sum = hash_document(one->id, one->rev, json_find(doc, "body").raw);
+    }
+}
+
+static void read_numbers(struct json_value object, struct checker_number *numbers, size_t *count, bool hex)
+{
+    struct json_iter iter = json_members(object);
+    struct json_member member;
+    while (json_next_member(&iter, &member)) {
+        assert(*count < LIST_MAX);
+        struct span text = hex ? json_inside(member.value) : member.value.raw;
+        char digits[24];
+        snprintf(digits, sizeof digits, "%.*s", (int)text.bytes, text.at);
+        numbers[(*count)++] = (struct checker_number){member.key, strtoull(digits, NULL, hex ? 16 : 10)};
+    }
+}
+
+static enum checker_status status_of(struct json_value frame)
+{
+    struct json_value status = json_find(frame, "status");
+    if (json_string_is(status, "applied")) return CHECKER_APPLIED;
+    return json_string_is(status, "conflict") ? CHECKER_CONFLICT : CHECKER_REJECTED;
+}
+
+static void read_refused(struct heard *heard, struct json_value list)
+{
+    struct json_iter iter = json_elements(list);
+    struct json_value one;
+    while (json_next_element(&iter, &one)) {
+        assert(heard->event.refused_count < LIST_MAX);
+        heard->refused[heard->event.refused_count++] = (struct checker_refusal){number(one, "id"), status_of(one), inside(one, "code")};
+    }
+}
+
+/* ---- documents ---- */
+
+static void take_docs(struct sim_copy *copy, const struct heard *heard)
+{
+    for (size_t i = 0; i < heard->event.docs_count; i++) {
+        const struct checker_doc *doc = &heard->docs[i];
+        char key[SIM_NAME_BYTES];
+        snprintf(key, sizeof key, "%.*s/%.*s", (int)doc->collection.bytes, doc->collection.at, (int)doc->id.bytes, doc->id.at);
+        struct sim_doc *mine = sim_copy_put(copy, key);
+        if (doc->rev < mine->rev) continue; /* brought ahead by a result or by history */
+        mine->rev = doc->rev;
+        mine->born = doc->born;
+        mine->sum = doc->sum;
+        mine->deleted = doc->deleted;
+        mine->named = true;
+        if (doc->rev > copy->seen_rev) copy->seen_rev = doc->rev;
+    }
+}
+
+/* Those that the server left out because they came out exactly as this device said. */
+static void read_own_docs(struct heard *heard, const struct sim_copy *copy, const struct sim_push *push)
+{
+    struct json_value ops, op;
+    char key[SIM_NAME_BYTES];
+    if (push == NULL || !json_check(blob_span(push->ops), &ops, NULL)) return;
+    struct json_iter iter = json_elements(ops);
+    while (json_next_element(&iter, &op)) {
+        struct span collection = inside(op, "collection"), id = inside(op, "id");
+        struct checker_doc *doc = NULL;
+        for (size_t i = 0; i < heard->event.docs_count; i++)
+            if (span_equal(heard->docs[i].collection, collection) && span_equal(heard->docs[i].id, id)) doc = &heard->docs[i];
+        if (doc == NULL) doc = &heard->docs[heard->event.docs_count++];
+        snprintf(key, sizeof key, "%.*s/%.*s", (int)collection.bytes, collection.at, (int)id.bytes, id.at);
+        bool append = json_string_is(json_find(op, "op"), "append");
+        *doc = (struct checker_doc){.collection = collection, .id = id, .rev = heard->event.rev, .deleted = json_string_is(json_find(op, "op"), "delete")};
+        for (size_t i = 0; i < copy->docs_count; i++)
+            if (strcmp(copy->docs[i].key, key) == 0) doc->born = copy->docs[i].born;
+        if (append) doc->born = heard->event.rev;
+        if (!doc->deleted) doc->sum = hash_document(id, doc->rev, json_find(op, "body").raw);
+    }
+    heard->event.own = true;
+}
+
+/* ---- outcomes ---- */
+
+/* It is in the log after all, if an error from before said otherwise: what comes next goes behind it. */
+static void settle(struct sim_device *device, size_t space, uint64_t id, bool applied, struct span code, bool has_place)
+{
+    struct sim_copy *copy = &device->store.copies[space];
+    struct sim_push *push = sim_copy_push(copy, id);
+    if (push == NULL || push->settled) return;
+    push->settled = true;
+    if (!applied) {
+        copy->refused++;
+        snprintf(copy->refusal, sizeof copy->refusal, "%.*s", (int)code.bytes, code.at);
+    }
+    for (size_t i = 0; has_place && i < copy->pushes_count; i++) {
+        if (copy->pushes[i].settled || copy->pushes[i].id < id) continue;
+        if (copy->pushes[i].after < id) copy->pushes[i].after = id;
+        break;
+    }
+    sim_copy_settled(copy);
+}
+
+static void settle_up_to(struct sim_device *device, size_t space, const struct heard *heard)
+{
+    struct sim_copy *copy = &device->store.copies[space];
+    if (heard->event.pushed > copy->sent_id) { /* another store went by this id */
+        sim_device_fork(device, space, heard->event.pushed);
+        return;
+    }
+    for (bool again = true; again;) {
+        again = false;
+        for (size_t i = 0; i < copy->pushes_count && copy->pushes[i].id <= heard->event.pushed; i++) {
+            const struct checker_refusal *refusal = NULL;
+            if (copy->pushes[i].settled) continue;
+            for (size_t k = 0; k < heard->event.refused_count; k++)
+                if (heard->refused[k].id == copy->pushes[i].id) refusal = &heard->refused[k];
+            settle(device, space, copy->pushes[i].id, refusal == NULL, refusal == NULL ? span_of(NULL, 0) : refusal->code, true);
+            again = true; /* the outbox is another one now */
+            break;
+        }
+    }
+}
+
+/* ---- frames ---- */
+
+/* What was made before a reset has no base any more, and goes behind what the server says it has. */
+static void after_reset(struct sim_device *device, size_t space, uint64_t pushed)
+{
+    struct sim_copy *copy = &device->store.copies[space];
+    uint64_t after = pushed;
+    bool other = false;
+    for (size_t i = 0; i < copy->docs_count; i++)
+        if (!copy->docs[i].named) copy->docs[i--] = copy->docs[--copy->docs_count];
+    for (size_t i = 0; i < copy->pushes_count; i++) {
+        struct sim_push *push = &copy->pushes[i];
+        push->before_reset = true;
+        if (push->settled) continue;
+        if (push->first_sent_ms == 0 && push->has_if) {
+            sim_device_refuse(device, space, push, "precondition");
+            continue;
+        }
+        other = other || push->after != after;
+        push->after = after;
+        after = push->id;
+    }
+    sim_copy_settled(copy);
+    if (copy->pushes_count == 0) copy->last_id = pushed > copy->last_id ? pushed : copy->last_id;
+    if (other) sim_device_resend(device, space, 0);
+}
+
+static void first_frame(struct sim_copy *copy)
+{
+    copy->live = true;
+    copy->reopen_ms = 0;
+}
+
+static void hear_page(struct sim_device *device, size_t space, struct heard *heard, struct json_value frame)
+{
+    struct sim_copy *copy = &device->store.copies[space];
+    struct checker_event *event = &heard->event;
+    char ref[24];
+    event->ref = inside(frame, "ref");
+    event->from = inside(frame, "from");
+    event->to = inside(frame, "to");
+    event->more = json_find(frame, "more").type == JSON_TRUE;
+    event->reset = json_find(frame, "reset").type == JSON_TRUE;
+    event->pushed = number(frame, "pushed");
+    event->at = number(frame, "head");
+    event->window_ms = (int64_t)number(frame, "window") * 1000;
+    read_docs(heard, json_find(frame, "docs"));
+    read_refused(heard, json_find(frame, "refused"));
+    read_numbers(json_find(frame, "tail"), heard->tails, &event->tails_count, false);
+    read_numbers(json_find(frame, "sum"), heard->sums, &event->sums_count, true);
+    record(device, heard, CHECKER_PAGE);
+    snprintf(ref, sizeof ref, "%u", copy->ref);
+    if (!copy->wanted || !span_is(event->ref, ref)) return; /* of an open that was replaced or closed */
+    first_frame(copy);
+    if (event->from.bytes == 0) {
+        for (size_t i = 0; i < copy->docs_count; i++) copy->docs[i].named = false;
+    } else if (!span_is(event->from, copy->cursor)) {
+        sim_device_reopen(device, space);
+        return;
+    }
+    take_docs(copy, heard);
+    sim_copy_set_cursor(copy, event->to);
+    if (event->at > copy->seen_rev) copy->seen_rev = event->at;
+    copy->in_run = event->more;
+    copy->reset_run = event->reset;
+    copy->purged = false;
+    if (event->window_ms > 0) copy->window_ms = event->window_ms;
+    if (event->more) return;
+    settle_up_to(device, space, heard);
+    if (event->reset) after_reset(device, space, event->pushed);
+    if (copy->once) copy->wanted = copy->live = copy->once = false;
+}
+
+static void hear_current(struct sim_device *device, struct heard *heard, struct json_value frame)
+{
+    struct json_iter iter = json_elements(json_find(frame, "spaces"));
+    struct json_value entry;
+    char ref[24];
+    while (json_next_element(&iter, &entry)) {
+        size_t space = sim_space(device->sim, inside(entry, "space"));
+        struct sim_copy *copy = &device->store.copies[space];
+        heard->event = (struct checker_event){.ref = inside(frame, "ref"), .space = inside(entry, "space"), .to = inside(entry, "cursor"),
+                                              .pushed = number(entry, "pushed"), .window_ms = (int64_t)number(entry, "window") * 1000};
+        record(device, heard, CHECKER_CURRENT);
+        snprintf(ref, sizeof ref, "%u", copy->ref);
+        if (!copy->wanted || !span_is(heard->event.ref, ref)) continue;
+        first_frame(copy);
+        copy->in_run = false;
+        if (heard->event.window_ms > 0) copy->window_ms = heard->event.window_ms;
+        settle_up_to(device, space, heard);
+        if (copy->once) copy->wanted = copy->live = copy->once = false;
+    }
+}
+
+static void hear_update(struct sim_device *device, size_t space, struct heard *heard, struct json_value frame)
+{
+    struct sim_copy *copy = &device->store.copies[space];
+    struct checker_event *event = &heard->event;
+    event->from = inside(frame, "prev");
+    event->to = inside(frame, "cursor");
+    event->rev = number(frame, "rev");
+    event->log_ms = (int64_t)number(frame, "time");
+    event->user = inside(frame, "user");
+    event->device = inside(frame, "device");
+    event->id = number(frame, "push");
+    bool mine = span_is(event->user, device->user) && span_is(event->device, device->store.id);
+    struct json_value docs = json_find(frame, "docs");
+    if (docs.type == JSON_ARRAY) read_docs(heard, docs);
+    else read_own_docs(heard, copy, mine ? sim_copy_push(copy, event->id) : NULL);
+    record(device, heard, CHECKER_UPDATE);
+    if (!copy->live) return; /* of a subscription that was replaced or closed */
+    if (!span_is(event->from, copy->cursor)) {
+        sim_device_reopen(device, space);
+        return;
+    }
+    take_docs(copy, heard);
+    sim_copy_set_cursor(copy, event->to);
+    if (event->rev > copy->seen_rev) copy->seen_rev = event->rev;
+    if (mine) settle(device, space, event->id, true, span_of(NULL, 0), true);
+}
+
+static void hear_result(struct sim_device *device, size_t space, struct heard *heard, struct json_value frame)
+{
+    struct sim_copy *copy = &device->store.copies[space];
+    struct checker_event *event = &heard->event;
+    event->id = number(frame, "id");
+    event->status = status_of(frame);
+    event->code = inside(frame, "code");
+    event->to = inside(frame, "cursor");
+    event->at = number(frame, "at");
+    read_docs(heard, json_find(frame, "docs"));
+    record(device, heard, CHECKER_RESULT);
+    if (copy->live && !copy->in_run && event->docs_count > 0 && event->at >= copy->seen_rev) take_docs(copy, heard);
+    settle(device, space, event->id, event->status == CHECKER_APPLIED, event->code, event->to.bytes > 0);
+}
+
+static void hear_history(struct sim_device *device, size_t space, struct heard *heard, struct json_value frame)
+{
+    struct sim_copy *copy = &device->store.copies[space];
+    heard->event.at = number(frame, "at");
+    read_docs(heard, json_find(frame, "docs"));
+    record(device, heard, CHECKER_HISTORY);
+    if (copy->live && !copy->in_run && heard->event.at >= copy->seen_rev) take_docs(copy, heard);
+}
+
+static void hear_error(struct sim_device *device, size_t space, struct heard *heard, struct json_value frame)
+{
+    struct sim_copy *copy = &device->store.copies[space];
+    struct checker_event *event = &heard->event;
+    int64_t retry_ms = (int64_t)number(frame, "retry");
+    event->id = number(frame, "id");
+    event->after = number(frame, "after");
+    event->code = inside(frame, "code");
+    record(device, heard, CHECKER_ERROR);
+    struct sim_push *push = sim_copy_push(copy, event->id);
+    bool not_there = span_is(event->code, "forked") || span_is(event->code, "gap");
+    if (push != NULL && not_there) push->sent_conn = 0;
+    if (span_is(event->code, "forked")) {
+        sim_device_fork(device, space, event->after);
+    } else if (span_is(event->code, "gap")) {
+        for (size_t i = 0; i < copy->pushes_count; i++) {
+            if (copy->pushes[i].settled || copy->pushes[i].id <= event->after) continue;
+            copy->pushes[i].after = event->after;
+            break;
+        }
+        sim_device_resend(device, space, event->after);
+    } else if (span_is(event->code, "busy") || span_is(event->code, "too_many") || span_is(event->code, "internal")) {
+        int64_t due_ms = sim_now_ms(device->sim) + (retry_ms > 0 ? retry_ms : RETRY_MS);
+        if (event->id != 0 && copy->resend_ms == 0) copy->resend_ms = due_ms;
+        if (event->id == 0 && copy->wanted && !copy->live) copy->reopen_ms = due_ms;
+    } else if (!span_is(inside(frame, "ref"), "h")) { /* a look at history may be refused */
+        sim_fail(device->sim, "%s hears an error %.*s", device->name, (int)event->code.bytes, event->code.at);
+    }
+}
+
+static void hear_closed(struct sim_device *device, size_t space, struct heard *heard, struct json_value frame)
+{
+    struct sim_copy *copy = &device->store.copies[space];
+    struct checker_event *event = &heard->event;
+    char ref[24];
+    event->ref = inside(frame, "ref");
+    event->code = inside(frame, "code");
+    event->purge = json_find(frame, "purge").type == JSON_TRUE;
+    record(device, heard, CHECKER_CLOSED);
+    snprintf(ref, sizeof ref, "%u", copy->ref);
+    if (event->ref.bytes > 0 && !span_is(event->ref, ref)) return;
+    copy->live = copy->in_run = false;
+    if (event->purge) {
+        copy->wanted = copy->once = false;
+        copy->purged = true;
+        sim_copy_drop_docs(copy);
+        sim_copy_set_cursor(copy, span_of(NULL, 0));
+        copy->seen_rev = 0;
+    } else if (copy->wanted) {
+        copy->reopen_ms = sim_now_ms(device->sim) + RETRY_MS;
+    }
+    if (copy->pushes_count > 0 && copy->resend_ms == 0) copy->resend_ms = sim_now_ms(device->sim) + RETRY_MS;
+}
+
+static void hear_of_space(struct sim_device *device, struct heard *heard, struct json_value frame, struct json_value type)
+{
+    size_t space = sim_space(device->sim, inside(frame, "space"));
+    heard->event.space = inside(frame, "space");
+    if (json_string_is(type, "ack")) {
+        heard->event.id = number(frame, "id");
+        record(device, heard, CHECKER_ACK);
+    } else if (json_string_is(type, "page")) {
+        if (json_find(frame, "to").type == JSON_NONE) hear_history(device, space, heard, frame);
+        else hear_page(device, space, heard, frame);
+    } else if (json_string_is(type, "update")) {
+        hear_update(device, space, heard, frame);
+    } else if (json_string_is(type, "result")) {
+        hear_result(device, space, heard, frame);
+    } else if (json_string_is(type, "error")) {
+        hear_error(device, space, heard, frame);
+    } else if (json_string_is(type, "closed")) {
+        hear_closed(device, space, heard, frame);
+    }
+}
+
+static void hear(struct sim_device *device, struct json_value frame)
+{
+    struct json_value type = json_find(frame, "type");
+    struct heard heard;
+    heard.event = (struct checker_event){0};
+    device->frames++;
+    if (json_string_is(type, "welcome")) {
+        sim_device_welcome(device, inside(frame, "log"), (int64_t)number(frame, "time"));
+    } else if (!device->welcome) {
+        sim_fail(device->sim, "%s hears %.*s before its welcome", device->name, (int)type.raw.bytes, type.raw.at);
+    } else if (json_string_is(type, "current")) {
+        hear_current(device, &heard, frame);
+    } else if (json_string_is(type, "bye")) {
+        struct sim_conn *conn = device->conn;
+        sim_edge_leave(conn);
+        sim_device_lost(device, conn, 0);
+    } else if (json_find(frame, "space").type == JSON_STRING) {
+        hear_of_space(device, &heard, frame, type);
+    } else if (json_string_is(type, "error")) {
+        struct span code = inside(frame, "code");
+        if (!span_is(code, "busy")) sim_fail(device->sim, "%s hears an error %.*s", device->name, (int)code.bytes, code.at);
+    }
+    if (device->forked_space >= 0) sim_device_go_on_forking(device);
+}
+
+void sim_device_hear(struct sim_device *device, struct sim_conn *conn, struct span message)
+{
+    const char *at = message.at, *end = message.at + message.bytes;
+    while (at < end && device->conn == conn) {
+        const char *line_end = memchr(at, '\n', (size_t)(end - at));
+        struct json_value frame;
+        if (line_end == NULL) line_end = end;
+        bool strict = json_check(span_of(at, (size_t)(line_end - at)), &frame, NULL);
+        if (!strict) sim_fail(device->sim, "%s hears what is no JSON", device->name);
+        else hear(device, frame);
+        at = line_end + 1;
+    }
+    if (device->conn == conn) sim_device_arm(device);
+}
