@@ -1,10 +1,8 @@
 #include "workers/restore.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "core/device_entry.h"
 #include "core/doc.h"
@@ -33,19 +31,6 @@ struct making {
     /* where dates go on, and will after the transaction under way, which may be begun again */
     struct place here, then;
 };
-
-/* ---- files ---- */
-
-static void remove_store(const char *path)
-{
-    static const char *const files[] = {"data.mdb", "lock.mdb"};
-    char file[PATH_MAX];
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        int bytes = snprintf(file, sizeof file, "%s/%s", path, files[i]);
-        if (bytes > 0 && (size_t)bytes < sizeof file) (void)unlink(file);
-    }
-    (void)rmdir(path);
-}
 
 /* ---- rows ---- */
 
@@ -234,15 +219,13 @@ enum err restore_run(struct restore *restore, char *why, size_t why_bytes)
     char path[PATH_MAX];
     int bytes = snprintf(path, sizeof path, "%s.new", restore->path);
     if (bytes < 0 || (size_t)bytes >= sizeof path) return ERR_CONFIG;
-    remove_store(path);
+    store_remove(path);
     enum err err = make(restore, path, why, why_bytes);
     if (err != ERR_OK) {
-        remove_store(path);
-        if (err == ERR_UNKNOWN) remove_store(restore->path);
+        store_remove(path);
+        if (err == ERR_UNKNOWN) store_remove(restore->path);
         return err;
     }
-    remove_store(restore->path);
-    if (rename(path, restore->path) == 0) return ERR_OK;
-    snprintf(why, why_bytes, "%s: it cannot be put in its place: errno %d", path, errno);
-    return ERR_IO;
+    store_remove(restore->path);
+    return store_move(path, restore->path, why, why_bytes);
 }

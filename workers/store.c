@@ -1,8 +1,11 @@
 #include "workers/store.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "backends/embedded/lmdbx.h"
 
@@ -136,6 +139,26 @@ void store_close(struct store *store)
     if (store->marks_boot && lmdbx_flush(store->env) == ERR_OK && lmdbx_write(store->env, put_clean, NULL) == ERR_OK) (void)lmdbx_flush(store->env);
     lmdbx_close(store->env);
     free(store);
+}
+
+/* ---- files ---- */
+
+void store_remove(const char *path)
+{
+    static const char *const files[] = {"data.mdb", "lock.mdb"};
+    char file[PATH_MAX];
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        int bytes = snprintf(file, sizeof file, "%s/%s", path, files[i]);
+        if (bytes > 0 && (size_t)bytes < sizeof file) (void)unlink(file);
+    }
+    (void)rmdir(path);
+}
+
+enum err store_move(const char *from, const char *to, char *why, size_t why_bytes)
+{
+    if (rename(from, to) == 0) return ERR_OK;
+    snprintf(why, why_bytes, "%s: it cannot be put in its place: errno %d", from, errno);
+    return ERR_IO;
 }
 
 /* ---- applying ---- */

@@ -43,6 +43,9 @@ struct store_options {
 enum err store_open(const struct store_options *options, struct store **ret_store, char *why, size_t why_bytes);
 void store_close(struct store *store);
 bool store_is_doubtful(const struct store *store);
+/* Of one that nobody has open. */
+void store_remove(const char *path);
+enum err store_move(const char *from, const char *to, char *why, size_t why_bytes); /* nothing is at `to` */
 
 struct store_dead {
     struct store_dead *next;

@@ -182,7 +182,10 @@ static void fini(struct sim *sim)
     for (int i = 0; i < SIM_GATEWAYS_MAX; i++) sim_gateway_kill(sim, i);
     for (int i = 0; i < SIM_WORKERS_MAX; i++) {
         sim_worker_kill(sim, i);
-        for (int p = 0; p < SIM_PARTITIONS_MAX; p++) sim_store_fini(&sim->workers[i].disks[p]);
+        for (int p = 0; p < SIM_PARTITIONS_MAX; p++) {
+            sim_store_fini(&sim->workers[i].disks[p]);
+            sim_store_fini(&sim->workers[i].making[p]);
+        }
     }
     for (size_t i = 0; i < sim->devices_count; i++) sim_device_fini(&sim->devices[i]);
     sim_edge_fini(sim);

@@ -164,7 +164,7 @@ void sim_link_worker_end(struct sim *sim, int worker, struct link_owner *link);
 
 /* ---- the worker's process (sim_worker.c, sim_host.c, sim_store.c) ---- */
 struct sim_disk {                  /* one partition's store of one worker */
-    bool made;
+    bool made, open, doubtful;     /* `doubtful`: the machine went down while it was open */
     char log[SIM_NAME_BYTES];
     struct map_state state;
     uint64_t next_offset, last_hash;
@@ -191,7 +191,7 @@ struct sim_worker {
     struct sim_reader reader;
     struct sim_writer rules_writer;
     struct link_owner link;
-    struct sim_disk disks[SIM_PARTITIONS_MAX];
+    struct sim_disk disks[SIM_PARTITIONS_MAX], making[SIM_PARTITIONS_MAX]; /* `making`: by a restore */
     unsigned rules;                /* which texts it puts: sim_rules.c */
 };
 void sim_worker_start(struct sim *sim, int at);

@@ -10,16 +10,17 @@
 
 struct store {
     struct sim_disk *disk;
-    bool fsync;
+    bool fsync, doubtful;
 };
 
-/* The path is `sim/WORKER/store-PARTITION`. */
+/* The path is `sim/WORKER/store-PARTITION`, or that with `.new` behind it. */
 static struct sim_disk *disk_of(const char *path)
 {
     unsigned worker, partition;
     int count = sscanf(path, "sim/%u/store-%u", &worker, &partition);
     assert(count == 2 && worker < SIM_WORKERS_MAX && partition < SIM_PARTITIONS_MAX);
-    return &sim_current()->workers[worker].disks[partition];
+    struct sim_worker *of = &sim_current()->workers[worker];
+    return strstr(path, ".new") != NULL ? &of->making[partition] : &of->disks[partition];
 }
 
 enum err store_open(const struct store_options *options, struct store **ret_store, char *why, size_t why_bytes)
@@ -34,12 +35,32 @@ enum err store_open(const struct store_options *options, struct store **ret_stor
     store->disk = disk;
     store->fsync = options->fsync;
     if (!disk->made) snprintf(disk->log, sizeof disk->log, "%s", options->log);
-    disk->made = true;
+    store->doubtful = options->boot != NULL && disk->made && disk->doubtful;
+    disk->made = disk->open = true;
+    disk->doubtful = false;
     *ret_store = store;
     return ERR_OK;
 }
 
-void store_close(struct store *store) { free(store); }
+void store_close(struct store *store)
+{
+    if (store != NULL) store->disk->open = false;
+    free(store);
+}
+
+bool store_is_doubtful(const struct store *store) { return store->doubtful; }
+void store_remove(const char *path) { sim_store_fini(disk_of(path)); }
+
+enum err store_move(const char *from, const char *to, char *why, size_t why_bytes)
+{
+    struct sim_disk *source = disk_of(from), *target = disk_of(to);
+    (void)why;
+    (void)why_bytes;
+    assert(!target->made && !source->open);
+    *target = *source;
+    *source = (struct sim_disk){0};
+    return ERR_OK;
+}
 
 static void keep_older(struct sim_disk *disk)
 {
@@ -65,6 +86,31 @@ enum err store_apply(struct store *store, const struct store_batch *batch)
     disk->last_hash = batch->stamp.last_hash;
     return ERR_OK;
 }
+
+/* ---- a store that is being made ---- */
+
+enum err store_write(struct store *store, enum err (*fill)(struct store_txn *txn, void *ctx), void *ctx)
+{
+    return fill((struct store_txn *)(void *)store, ctx);
+}
+
+static struct sim_disk *disk_in(struct store_txn *txn) { return ((struct store *)(void *)txn)->disk; }
+struct state_reader store_txn_reader(struct store_txn *txn) { return map_state_reader(&disk_in(txn)->state); }
+
+enum err store_txn_apply(struct store_txn *txn, const struct state_write *write)
+{
+    map_state_apply(&disk_in(txn)->state, write, 1);
+    return ERR_OK;
+}
+
+enum err store_txn_stamp(struct store_txn *txn, const struct store_stamp *stamp)
+{
+    disk_in(txn)->next_offset = stamp->next_offset;
+    disk_in(txn)->last_hash = stamp->last_hash;
+    return ERR_OK;
+}
+
+/* ---- views ---- */
 
 enum err store_view_begin(struct store *store, struct store_view **ret_view)
 {
