@@ -312,7 +312,10 @@ void worker_close(struct worker *worker, void *ctx, void (*closed)(void *ctx))
     worker->closing = true;
     worker->closed_ctx = ctx;
     worker->closed = closed;
-    for (uint32_t i = 0; i < worker->partitions_count; i++) reader->ops->pause(reader, i, true);
+    for (uint32_t i = 0; i < worker->partitions_count; i++) {
+        partition_disown(&worker->partitions[i]); /* gateways look elsewhere, while what is left is journalled */
+        reader->ops->pause(reader, i, true);
+    }
     if (worker->options.journal != NULL) worker->options.journal->ops->stop(worker->options.journal); /* what is left is tried once */
     reader->assigned = NULL;
     reader->revoked = NULL;
