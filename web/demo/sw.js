@@ -139,6 +139,8 @@
     /* pushes to a space sent and unanswered; the gateway allows 64 past `known` */
     batch: 256,
     /* frames taken in by one transaction */
+    queue: 2e4,
+    /* frames that wait to be taken in: past it the connection ends, and goes on from the cursors */
     pack: 256,
     /* documents of one pack */
     fresh: 512,
@@ -240,6 +242,16 @@
       if (at < state.newest || state.resetting) return false;
       await this.#storeAll(delta, docs, false);
       for (const doc of docs) if (doc.rev > state.newest) state.ahead = Math.max(state.ahead, doc.rev);
+      return true;
+    }
+    /** What a history brought, newest first. It closes what a tail left out from above: as far as it goes, or whole. */
+    async history({ space, docs, at, more }) {
+      const held = await Promise.all(docs.map((doc) => this.tx.get("docs", [space, doc.collection, doc.id]))), isKept = await this.ahead(space, docs, at);
+      const last = docs.at(-1), { state } = await this.of(space);
+      if (!isKept || !last) return isKept;
+      const { collection } = last, left = state.partial[collection];
+      if (!more) delete state.partial[collection];
+      else if (left !== void 0) state.partial[collection] = held.at(-1) ? 0 : Math.min(left || Infinity, last.born ?? 0);
       return true;
     }
     /* ---- the stream ---- */

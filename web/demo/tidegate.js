@@ -137,6 +137,8 @@ var LIMITS = {
   /* pushes to a space sent and unanswered; the gateway allows 64 past `known` */
   batch: 256,
   /* frames taken in by one transaction */
+  queue: 2e4,
+  /* frames that wait to be taken in: past it the connection ends, and goes on from the cursors */
   pack: 256,
   /* documents of one pack */
   fresh: 512,
@@ -238,6 +240,16 @@ var Change = class _Change {
     if (at < state.newest || state.resetting) return false;
     await this.#storeAll(delta, docs, false);
     for (const doc of docs) if (doc.rev > state.newest) state.ahead = Math.max(state.ahead, doc.rev);
+    return true;
+  }
+  /** What a history brought, newest first. It closes what a tail left out from above: as far as it goes, or whole. */
+  async history({ space, docs, at, more }) {
+    const held = await Promise.all(docs.map((doc) => this.tx.get("docs", [space, doc.collection, doc.id]))), isKept = await this.ahead(space, docs, at);
+    const last = docs.at(-1), { state } = await this.of(space);
+    if (!isKept || !last) return isKept;
+    const { collection } = last, left = state.partial[collection];
+    if (!more) delete state.partial[collection];
+    else if (left !== void 0) state.partial[collection] = held.at(-1) ? 0 : Math.min(left || Infinity, last.born ?? 0);
     return true;
   }
   /* ---- the stream ---- */
@@ -629,11 +641,11 @@ var Collection = class extends Query {
     const id = newId();
     return { ...await this.space.write([{ op: "put", collection: this.name, id, body, if: "absent" }]), docId: id };
   }
-  /** Fetches older documents of an `append` collection into the copy; false: there are none. */
+  /** Fetches older documents of an `append` collection into the copy, first what a tail left out between; false: there are no more. */
   async loadOlder(limit = 50) {
     const view = await this.space.client.view(this.space.name);
     for (let tries = 0; tries < 3; tries++) {
-      const oldest = view.oldest(this.name), { more, isKept } = await this.space.client.history(this.space.name, this.name, oldest, limit);
+      const oldest = view.state.partial[this.name] || view.oldest(this.name), { more, isKept } = await this.space.client.history(this.space.name, this.name, oldest, limit);
       if (isKept) return more;
     }
     return true;
@@ -957,7 +969,8 @@ function pushBytes(ops) {
 }
 
 // src/session.ts
-var BACKOFF_MS = 250;
+var BACKOFF_MS = 400;
+var STEADY_MS = 3e3;
 var BACKOFF_MS_MAX = 2e4;
 var PROBE_MS = 5e3;
 var SEEN_MS = 1e3;
@@ -1051,7 +1064,8 @@ var Session = class {
       } catch (error) {
         return this.#drop(new TidegateError("bad_frame", String(error)));
       }
-      void this.#drain();
+      if (this.#queue.length > LIMITS.queue) this.#drop(new TidegateError("overrun", "more comes than can be stored"));
+      else void this.#drain();
     };
     socket.onclose = ({ code, reason }) => {
       if (socket !== this.#socket) return;
@@ -1189,7 +1203,7 @@ var Session = class {
   }
   async #takePage(change, frame, effects) {
     if (frame.at !== void 0) {
-      const isKept = await change.ahead(frame.space, frame.docs, frame.at), asked = this.#asked.get(frame.ref);
+      const isKept = await change.history(frame), asked = this.#asked.get(frame.ref);
       this.#asked.delete(frame.ref);
       effects.push(() => asked?.resolve({ more: frame.more, isKept, count: frame.docs.length }));
       return;
@@ -1220,7 +1234,9 @@ var Session = class {
     else if (frame.type === "bye") this.#notBefore = this.host.times.mono() + frame.retry;
   }
   #welcomed(heartbeat) {
-    this.#attempt = 0;
+    this.#later(STEADY_MS, () => {
+      this.#attempt = 0;
+    });
     this.#isTokenBad = false;
     this.#turn("up");
     this.#watch(heartbeat);
@@ -2407,7 +2423,7 @@ var Client = class {
     reading.catch(() => this.#reading.delete(space));
     return reading;
   }
-  /* Makes the packs anew once much has changed, when nothing changes just now. */
+  /* Makes the packs anew once much has changed, when nothing changes just now. Tombstones past the window go. */
   #packSoon(view) {
     if (!this.#isLeading || view.fresh < LIMITS.fresh || view.fresh < view.size / 4) return;
     clearTimeout(this.#packing);
@@ -2415,7 +2431,9 @@ var Client = class {
       const { space } = view, state = await tx.get("spaces", space);
       if (state?.seq !== view.state.seq || state.resetting) return;
       await tx.deleteAll("packs", space);
-      const docs = [...view.documents()];
+      const now = this.#times.server(this.#device) ?? 0, isGone = (doc) => doc.deleted && state.window > 0 && doc.time < now - state.window * 1e3;
+      const all = [...view.documents()], docs = all.filter((doc) => !isGone(doc));
+      for (const doc of all) if (isGone(doc)) void tx.delete("docs", [space, doc.collection, doc.id]);
       for (let n = 0; n < docs.length; n += LIMITS.pack) void tx.put("packs", { space, n, docs: JSON.stringify(docs.slice(n, n + LIMITS.pack)) });
       await tx.put("spaces", { ...state, packed: state.seq });
       view.fresh = 0;

@@ -334,7 +334,7 @@ export class Client {
     return reading;
   }
 
-  /* Makes the packs anew once much has changed, when nothing changes just now. */
+  /* Makes the packs anew once much has changed, when nothing changes just now. Tombstones past the window go. */
   #packSoon(view: SpaceView): void {
     if (!this.#isLeading || view.fresh < LIMITS.fresh || view.fresh < view.size / 4) return;
     clearTimeout(this.#packing);
@@ -342,7 +342,9 @@ export class Client {
       const { space } = view, state = await tx.get<SpaceRecord>('spaces', space);
       if (state?.seq !== view.state.seq || state.resetting) return;
       await tx.deleteAll('packs', space);
-      const docs = [...view.documents()];
+      const now = this.#times.server(this.#device) ?? 0, isGone = (doc: DocRecord) => doc.deleted && state.window > 0 && doc.time < now - state.window * 1000;
+      const all = [...view.documents()], docs = all.filter((doc) => !isGone(doc));
+      for (const doc of all) if (isGone(doc)) void tx.delete('docs', [space, doc.collection, doc.id]);
       for (let n = 0; n < docs.length; n += LIMITS.pack) void tx.put('packs', { space, n, docs: JSON.stringify(docs.slice(n, n + LIMITS.pack)) });
       await tx.put('spaces', { ...state, packed: state.seq });
       view.fresh = 0;

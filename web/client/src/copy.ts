@@ -114,6 +114,16 @@ export class Change {
     for (const doc of docs) if (doc.rev > state.newest) state.ahead = Math.max(state.ahead, doc.rev);
     return true;
   }
+  /** What a history brought, newest first. It closes what a tail left out from above: as far as it goes, or whole. */
+  async history({ space, docs, at, more }: Page): Promise<boolean> {
+    const held = await Promise.all(docs.map((doc) => this.tx.get('docs', [space, doc.collection, doc.id]))), isKept = await this.ahead(space, docs, at!);
+    const last = docs.at(-1), { state } = await this.of(space);
+    if (!isKept || !last) return isKept;
+    const { collection } = last, left = state.partial[collection];
+    if (!more) delete state.partial[collection];
+    else if (left !== undefined) state.partial[collection] = held.at(-1) ? 0 : Math.min(left || Infinity, last.born ?? 0);
+    return true;
+  }
 
   /* ---- the stream ---- */
 

@@ -58,7 +58,7 @@ interface Live {
 
 interface Asked { resolve: (answer: { more: boolean; isKept: boolean; count: number }) => void; reject: (error: Error) => void }
 
-const BACKOFF_MS = 250, BACKOFF_MS_MAX = 20000, PROBE_MS = 5000, SEEN_MS = 1000, REOPEN_MS = 700, REOPEN_MS_MAX = 30000, HELLO_MS = 15000;
+const BACKOFF_MS = 400, STEADY_MS = 3000, BACKOFF_MS_MAX = 20000, PROBE_MS = 5000, SEEN_MS = 1000, REOPEN_MS = 700, REOPEN_MS_MAX = 30000, HELLO_MS = 15000;
 
 /* Close codes after which one does not come back by oneself. */
 const FINAL: Record<number, string> = { 4400: 'bad_frame', 4403: 'forbidden', 4409: 'replaced' };
@@ -148,7 +148,8 @@ export class Session {
       } catch (error) {
         return this.#drop(new TidegateError('bad_frame', String(error)));
       }
-      void this.#drain();
+      if (this.#queue.length > LIMITS.queue) this.#drop(new TidegateError('overrun', 'more comes than can be stored'));
+      else void this.#drain();
     };
     socket.onclose = ({ code, reason }) => {
       if (socket !== this.#socket) return;
@@ -284,7 +285,7 @@ export class Session {
   }
   async #takePage(change: Change, frame: Extract<Frame, { type: 'page' }>, effects: (() => void)[]): Promise<void> {
     if (frame.at !== undefined) {
-      const isKept = await change.ahead(frame.space, frame.docs, frame.at), asked = this.#asked.get(frame.ref as number);
+      const isKept = await change.history(frame), asked = this.#asked.get(frame.ref as number);
       this.#asked.delete(frame.ref as number);
       effects.push(() => asked?.resolve({ more: frame.more, isKept, count: frame.docs.length }));
       return;
@@ -314,7 +315,7 @@ export class Session {
   }
 
   #welcomed(heartbeat: number): void {
-    this.#attempt = 0;
+    this.#later(STEADY_MS, () => { this.#attempt = 0; }); /* a connection that ends at once again is no success */
     this.#isTokenBad = false;
     this.#turn('up');
     this.#watch(heartbeat);

@@ -144,11 +144,11 @@ export class Collection<T extends object = Body> extends Query<T> {
     const id = newId();
     return { ...(await this.space.write([{ op: 'put', collection: this.name, id, body, if: 'absent' }])), docId: id };
   }
-  /** Fetches older documents of an `append` collection into the copy; false: there are none. */
+  /** Fetches older documents of an `append` collection into the copy, first what a tail left out between; false: there are no more. */
   async loadOlder(limit = 50): Promise<boolean> {
     const view = await this.space.client.view(this.space.name);
     for (let tries = 0; tries < 3; tries++) {
-      const oldest = view.oldest(this.name), { more, isKept } = await this.space.client.history(this.space.name, this.name, oldest, limit);
+      const oldest = view.state.partial[this.name] || view.oldest(this.name), { more, isKept } = await this.space.client.history(this.space.name, this.name, oldest, limit);
       if (isKept) return more;
     }
     return true;

@@ -31,7 +31,7 @@ export interface SpaceRecord {
   synced: boolean;                 /* a whole run has been taken in */
   sums: Record<string, string>;    /* by collection, over the documents of `run` */
   packed: number;                  /* the `seq` that its packs hold the documents of, 0: it has none */
-  partial: Record<string, number>; /* collections that a tail left something out of: what was born before this rev */
+  partial: Record<string, number>; /* collections that a tail left something out of: at most what was born before this rev */
 }
 
 /** A document as the stream gave it. */
@@ -133,6 +133,7 @@ export const LIMITS = {
   ops: 512,              /* operations of one push: `too_large` */
   inflight: 32,          /* pushes to a space sent and unanswered; the gateway allows 64 past `known` */
   batch: 256,            /* frames taken in by one transaction */
+  queue: 20000,          /* frames that wait to be taken in: past it the connection ends, and goes on from the cursors */
   pack: 256,             /* documents of one pack */
   fresh: 512,            /* documents changed since the packs were made, at which they are made anew: these and a quarter of all */
   refused: 1000,         /* refused records kept: the oldest goes */

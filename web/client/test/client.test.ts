@@ -430,6 +430,83 @@ test('history fills the copy with what a tail left out', async () => {
   assert.deepEqual(messages.current()!.docs.map((one) => one.id), ['a', 'b', 'c']);
 });
 
+test('what a tail left out between two visits is asked for first, and then what is older', async () => {
+  const device = make(), space = 'chat:house', message = (rev: number) => ({ ...doc(`m${rev}`, rev, '{"text":"x"}'), collection: 'messages', born: rev });
+  device.client.space(space, { tail: 1 });
+  await device.welcome();
+  device.socket.say(page(space, (await device.opened(space)).ref, { docs: [message(3)], tail: { messages: 3 }, sum: { messages: '1111111111111111' } }));
+  await device.client.waitForFirstSync();
+  device.socket.hangUp(1006);
+  await device.welcome({ count: 1 });
+  device.socket.say(page(space, (await device.opened(space)).ref, { from: 'c0', to: 'c9', reset: undefined, docs: [message(9)], tail: { messages: 9 }, sum: { messages: '2222222222222222' } }));
+  const messages = device.client.space(space).collection('messages');
+  await until('m9', () => messages.current()!.docs.length === 2);
+  const asks: unknown[] = [];
+  for (const [docs, more] of [[[message(7)], true], [[message(5), message(3)], true], [[message(2)], false]] as const) {
+    const older = messages.loadOlder(2), asked = await until('history', () => device.socket.of('history')[asks.length]);
+    asks.push(asked.before);
+    device.socket.say({ type: 'page', ref: asked.ref, space, docs, more, at: 9 });
+    assert.equal(await older, more);
+  }
+  assert.deepEqual(asks, [9, 7, 3]);
+  assert.deepEqual(messages.current()!.docs.map((one) => one.id), ['m2', 'm3', 'm5', 'm7', 'm9']);
+  device.socket.hangUp(1006);
+  await device.welcome({ count: 2 });
+  const { ref } = await device.opened(space), all = [2, 3, 5, 7, 9].map(message);
+  device.socket.say(page(space, ref, { from: 'c9', to: 'ca', reset: undefined, docs: [], sum: { messages: '3333333333333333' } }));
+  assert.equal((await device.opened(space, 2)).since, null, 'the copy is whole again, so its sum counts');
+  assert.notEqual(sumOf(...all), '3333333333333333');
+});
+
+test('a store that fails takes nothing in: the cursor stands, and the connection comes back slower each time', async () => {
+  const store = memoryStore(), device = make(store), times: number[] = [];
+  await device.up(SPACE, { docs: [doc('tea', 5, '{"qty":1}')] });
+  let isFull = true;
+  const { transact } = store;
+  store.transact = (mode, work) => transact.call(store, mode, async (tx) => {
+    const made = await work(tx) as never;
+    const state = await tx.get<{ cursor: string }>('spaces', SPACE);
+    if (isFull && state?.cursor === 'c6') throw new DOMException('full', 'QuotaExceededError');
+    return made;
+  }) as never;
+  for (let tries = 0; tries < 3; tries++) {
+    device.socket.say(update(SPACE, 'c0', 'c6', 6, [doc('tea', 6, '{"qty":2}')]));
+    await until('storage_full', () => device.client.status.error?.code === 'storage_full' && !device.client.status.connected);
+    const began = Date.now();
+    await device.welcome({ count: tries + 1 });
+    times.push(Date.now() - began);
+    const { ref, since } = await device.opened(SPACE);
+    assert.equal(since, 'c0');
+    device.socket.say({ type: 'current', ref, spaces: [{ space: SPACE, cursor: 'c0', pushed: 0, window: 3600 }] });
+    await until('live', () => device.client.status.downloading === 0);
+  }
+  assert.ok(times[2]! > times[0]!, times.join());
+  isFull = false;
+  device.socket.say(update(SPACE, 'c0', 'c6', 6, [doc('tea', 6, '{"qty":2}')]));
+  await until('taken in', () => tea(device).current()!.data.qty === 2);
+});
+
+test('a space of many documents is read from its packs, and what changed since', async () => {
+  const device = make(), docs = Array.from({ length: 700 }, (_, i) => doc(`d${i}`, i + 1, `{"n":${i}}`));
+  await device.up(SPACE, { docs });
+  await until('packed', () => device.client.views.get(SPACE)!.fresh === 0);
+  device.socket.say(update(SPACE, 'c0', 'c9', 900, [doc('d3', 900, '{"n":-3}'), { collection: 'items', id: 'd4', rev: 900, time: SERVER_TIME, user: 'bob', deleted: true }]));
+  await until('changed', () => device.docs(SPACE, 'items').d3 === '{"n":-3}');
+  await device.client.destroy();
+  let rows = 0;
+  const { transact } = device.store;
+  device.store.transact = (mode, work) => transact.call(device.store, mode, (tx) => work({ ...tx, all: async (table, ...prefix) => {
+    const found = await tx.all(table, ...prefix);
+    if (table === 'docs') rows += found.length;
+    return found as never;
+  } })) as never;
+  const second = make(device.store, undefined, { autoConnect: false });
+  const { docs: shown } = await second.client.space(SPACE).collection('items').get();
+  assert.equal(shown.length, 699);
+  assert.equal(second.docs(SPACE, 'items').d3, '{"n":-3}');
+  assert.equal(rows, 0);
+});
+
 test('what can\'t be right is refused before it is in the outbox', async () => {
   const device = make(memoryStore());
   await device.up(SPACE);
