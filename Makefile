@@ -104,6 +104,8 @@ schemas: tidegate build/venv/ready ## every frame's schema, and the examples bes
 	@build/venv/bin/python -m pytest -q tests/schemas
 deploy-test: tidegate build/deploy/ready tests/deploy/node_modules/.ready ## what it is run with: image, compose file, chart, alerts, published schemas
 	@build/venv/bin/python -m pytest -q tests/deploy
+deploy-full: tidegate build/deploy/ready build/deploy/bin/helm3 ## by hand, with Go: Helm 3 too, kube-score, the operators' definitions
+	@build/venv/bin/python -m pytest -q tests/deploy/full.py
 blackbox: tidegate $(OUT)/tools/check_history build/venv/ready ## the protocol, against the running server
 	@build/venv/bin/python -m pytest -q tests/blackbox
 kafka: $(KAFKA) build/setup-cluster ## log and journal on a real broker, started for it
@@ -153,7 +155,7 @@ help: ## this list
 
 .PHONY: web web-measure $(WEB)
 .PHONY: all run install check test soak sabotage sabotage-quick sabotage-check unit unit-asan unit-tsan unit-build fuzz fuzz-run fuzz-clang fuzz-clang-run tidy tidy-test \
-  vectors vectors-check schemas deploy-test blackbox kafka browser autobahn sim sim-small sweep scenarios scenarios-accept bench-quick docs docs-check clean help tidegate tools
+  vectors vectors-check schemas deploy-test deploy-full blackbox kafka browser autobahn sim sim-small sweep scenarios scenarios-accept bench-quick docs docs-check clean help tidegate tools
 
 # -- rules --------------------------------------------------------------------------------------------------------
 tidegate: $(OUT)/tidegate
@@ -233,6 +235,8 @@ tests/deploy/node_modules/.ready: tests/deploy/package-lock.json | build/setup-b
 	@echo "  npm   tests/deploy"
 	@cd tests/deploy && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
+build/deploy/bin/helm3: tests/deploy/helm3.txt build/deploy/ready
+	@tools/deploy-tools full
 build/deploy/ready: tools/deploy-tools tests/deploy/helm.txt build/venv/ready
 	@tools/deploy-tools
 tests/browser/node_modules/.ready: tests/browser/package-lock.json | build/setup-browser
