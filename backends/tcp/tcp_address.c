@@ -7,6 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A v6 address whole, and not a part of one. */
+static bool is_v6(const char *text, size_t bytes)
+{
+    char host[INET6_ADDRSTRLEN];
+    struct in6_addr address;
+    if (bytes >= sizeof host) return false;
+    memcpy(host, text, bytes);
+    host[bytes] = '\0';
+    return inet_pton(AF_INET6, host, &address) == 1;
+}
+
 bool tcp_address_split(const char *text, char host[TCP_HOST_BYTES_MAX], char port[TCP_PORT_BYTES_MAX])
 {
     const char *colon = strrchr(text, ':');
@@ -15,8 +26,8 @@ bool tcp_address_split(const char *text, char host[TCP_HOST_BYTES_MAX], char por
     if (bytes >= 2 && text[0] == '[' && text[bytes - 1] == ']') {
         text++;
         bytes -= 2;
-    } else if (memchr(text, ':', bytes) != NULL) {
-        return false; /* a v6 address without its brackets */
+    } else if (memchr(text, ':', bytes) != NULL && !is_v6(text, bytes)) {
+        return false;
     }
     if (bytes == 0 || bytes >= TCP_HOST_BYTES_MAX || strspn(colon + 1, "0123456789") != strlen(colon + 1) || strlen(colon + 1) > 5 ||
         strtoul(colon + 1, NULL, 10) > 65535) return false;

@@ -1,4 +1,4 @@
-/* Addresses of links: "host:port", "[v6]:port". */
+/* Addresses of links: "host:port", "[v6]:port"; also "v6:port", which is what "$(POD_IP):7070" becomes. */
 #ifndef TIDEGATE_BACKENDS_TCP_TCP_ADDRESS_H
 #define TIDEGATE_BACKENDS_TCP_TCP_ADDRESS_H
 

@@ -159,6 +159,15 @@ static void dial_address(struct peer *peer, const struct sockaddr *address)
 
 static void finish(struct tcp_gateway *gateway);
 
+/* A name may have several addresses: each try takes the next. */
+static const struct addrinfo *one_of(const struct addrinfo *info, unsigned at)
+{
+    unsigned count = 0;
+    for (const struct addrinfo *next = info; next != NULL; next = next->ai_next) count++;
+    for (at %= count; at > 0; at--) info = info->ai_next;
+    return info;
+}
+
 static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *info)
 {
     struct peer *peer = request->data;
@@ -171,7 +180,7 @@ static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *
         log_line(LOG_WARN_LEVEL, "link_refused", "peer=%s why=\"%s\"", peer->address, uv_strerror(status));
         dial_failed(peer);
     } else {
-        dial_address(peer, info->ai_addr);
+        dial_address(peer, one_of(info, peer->failures)->ai_addr);
     }
     uv_freeaddrinfo(info);
 }

@@ -1,11 +1,13 @@
 #include "backends/tcp/tcp_owner.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "backends/tcp/tcp_address.h"
 #include "backends/tcp/tcp_conn.h"
@@ -165,6 +167,25 @@ static const struct link_owner_ops owner_ops = {send_tell, owns};
 
 static void on_listener_closed(uv_handle_t *handle);
 
+/* Tried on a socket of its own: libuv's handle stays with the family that it was first bound to. */
+static bool is_of_this_machine(const struct addrinfo *info)
+{
+    int fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool there = fd >= 0 && (bind(fd, info->ai_addr, info->ai_addrlen) == 0 || errno != EADDRNOTAVAIL);
+    if (fd >= 0) close(fd);
+    return there;
+}
+
+/* On the first of the name's addresses that this machine has. */
+static int bind_to(struct tcp_owner *owner, const struct addrinfo *info)
+{
+    while (info != NULL && !is_of_this_machine(info)) info = info->ai_next;
+    if (info == NULL) return UV_EADDRNOTAVAIL;
+    if (owner->conns.key.bytes == 0 && !tcp_address_is_loopback(info->ai_addr)) return UV_EACCES;
+    int code = uv_tcp_bind(&owner->listener, info->ai_addr, 0);
+    return code == 0 ? uv_listen((uv_stream_t *)&owner->listener, BACKLOG, on_connection) : code;
+}
+
 static enum err listen_on(struct tcp_owner *owner, const char *address, char *why, size_t why_bytes)
 {
     char host[TCP_HOST_BYTES_MAX], port[TCP_PORT_BYTES_MAX];
@@ -180,17 +201,12 @@ static enum err listen_on(struct tcp_owner *owner, const char *address, char *wh
         snprintf(why, why_bytes, "%.200s: %s", address, gai_strerror(code));
         return ERR_CONFIG;
     }
-    if (owner->conns.key.bytes == 0 && !tcp_address_is_loopback(info->ai_addr)) {
-        freeaddrinfo(info);
-        snprintf(why, why_bytes, "%.200s: without --link-key only a loopback address is listened on", address);
-        return ERR_CONFIG;
-    }
-    code = uv_tcp_bind(&owner->listener, info->ai_addr, 0);
+    code = bind_to(owner, info);
     freeaddrinfo(info);
-    if (code == 0) code = uv_listen((uv_stream_t *)&owner->listener, BACKLOG, on_connection);
     if (code == 0) code = uv_tcp_getsockname(&owner->listener, (struct sockaddr *)&bound, &bytes);
     if (code != 0) {
-        snprintf(why, why_bytes, "%.200s: %s", address, uv_strerror(code));
+        snprintf(why, why_bytes, "%.200s: %s", address,
+                 code == UV_EACCES && owner->conns.key.bytes == 0 ? "without --link-key only a loopback address is listened on" : uv_strerror(code));
         return ERR_CONFIG;
     }
     unsigned number = ntohs(bound.ss_family == AF_INET ? ((struct sockaddr_in *)(void *)&bound)->sin_port : ((struct sockaddr_in6 *)(void *)&bound)->sin6_port);

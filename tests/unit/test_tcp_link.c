@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backends/tcp/tcp_address.h"
 #include "core/limits.h"
 #include "tests/support/tcp_desk.h"
 
@@ -251,6 +252,36 @@ static void without_a_key_only_loopback_is_listened_on_and_dialled(void **state)
     assert_int_equal(tcp_gateway_counters(gateway->tcp)->made, 1);
 }
 
+static void addresses_are_taken_apart_as_they_are_written(void **state)
+{
+    static const struct { const char *text, *host, *port; } good[] = {
+        {"127.0.0.1:7070", "127.0.0.1", "7070"}, {"worker-1:0", "worker-1", "0"}, {"[::1]:7070", "::1", "7070"}, {"fd00::12:7070", "fd00::12", "7070"}};
+    static const char *const bad[] = {"", ":1", "a", "a:", "a:b:1", "a:65536", "a:-1", "a:123456", "[::1]", "a:1x"};
+    char host[TCP_HOST_BYTES_MAX], port[TCP_PORT_BYTES_MAX];
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        assert_true(tcp_address_split(good[i].text, host, port));
+        assert_string_equal(host, good[i].host);
+        assert_string_equal(port, good[i].port);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) assert_false(tcp_address_split(bad[i], host, port));
+}
+
+static void an_owner_is_reached_by_name(void **state)
+{
+    struct tcp_desk *desk = *state;
+    struct desk_owner *owner = &desk->owners[0];
+    char why[256];
+    struct tcp_owner_options options = {.loop = &desk->loop, .name = "worker", .log = DESK_LOG, .partitions = DESK_PARTITIONS, .address = "localhost:0",
+                                        .directory = &desk->directory.seam, .heartbeat_ms = DESK_HEARTBEAT_MS};
+    assert_int_equal(tcp_owner_open(&options, &owner->tcp, why, sizeof why), ERR_OK);
+    assert_memory_equal(tcp_owner_address(owner->tcp), "localhost:", 10);
+    owner->link = tcp_owner_seam(owner->tcp);
+    struct desk_gateway *gateway = tcp_desk_gateway(desk, 0, NULL, DESK_LOG);
+    owner->link->ops->owns(owner->link, 0, true);
+    assert_true(tcp_desk_until(desk, up_0, gateway));
+}
+
 int main(void)
 {
 #define LINK_TEST(name) cmocka_unit_test_setup_teardown(name, tcp_desk_setup, tcp_desk_teardown)
@@ -266,6 +297,8 @@ int main(void)
         LINK_TEST(an_owner_that_went_and_came_elsewhere_is_found_again),
         LINK_TEST(two_gateways_are_two_peers_and_one_that_goes_is_told_of),
         LINK_TEST(questions_past_the_bound_are_busy_and_the_rest_still_goes),
+        LINK_TEST(addresses_are_taken_apart_as_they_are_written),
+        LINK_TEST(an_owner_is_reached_by_name),
         LINK_TEST(without_a_key_only_loopback_is_listened_on_and_dialled),
     };
     return cmocka_run_group_tests_name("tcp_link", tests, NULL, NULL);
