@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { launch, listenForNoise, RECORDER, Server, shots, TIMEOUT, until } from './support.js';
+import { aWhile, launch, listenForNoise, RECORDER, Server, shots, TIMEOUT, until } from './support.js';
 
 let server, browser, page;
 const noise = [];
@@ -129,6 +129,7 @@ test('a clock ten years wrong wins nothing: of two notes of the same to-do the t
     await at(who, '.todos li[data-id="2-map"] .title').fill(text);
     await at(who, '.todos li[data-id="2-map"] .title').press('Enter');
     await until('written', () => phone(who).evaluate(() => window.phone.client.status.uploading > 0));
+    await aWhile();
   }
   await at('ben', 'time.wrong').waitFor();
   for (const who of ['ana', 'ben']) await flip(who, 'airplane');

@@ -29,6 +29,9 @@ export async function until(what, holds, timeout = TIMEOUT) {
   }
 }
 
+/** Until the clock is a second further: for tests of which edit was the later. */
+export const aWhile = () => { const begun = Date.now(); return until('a second', () => Date.now() - begun >= 1000); };
+
 /** `tidegate serve --dev` on a data directory that outlives its kills. */
 export class Server {
   static async make() {

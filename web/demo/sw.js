@@ -436,10 +436,14 @@
     #others = /* @__PURE__ */ new Map([[this.life, 0]]);
     #serverLessMono = null;
     #isWallSteady = false;
-    /** A welcome said the server's time; the new difference to the wall clock. */
-    welcome(time, skew) {
-      this.#serverLessMono = time - this.clock.mono();
-      const now = time - this.clock.wall();
+    /** Both clocks now, for `welcome`: taken when a frame arrives, for it may wait before it is taken in. */
+    read() {
+      return { mono: this.clock.mono(), wall: this.clock.wall() };
+    }
+    /** A welcome said the server's time, which was between our hello and its arrival; the new difference to the wall clock. */
+    welcome(time, skew, sent, heard) {
+      const then = time + Math.min(Math.max(0, heard.mono - sent.mono) / 2, SET_MS / 2), now = then - heard.wall;
+      this.#serverLessMono = then - heard.mono;
       this.#isWallSteady = skew !== null && Math.abs(now - skew) < SET_MS;
       return now;
     }

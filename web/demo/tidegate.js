@@ -434,10 +434,14 @@ var Times = class {
   #others = /* @__PURE__ */ new Map([[this.life, 0]]);
   #serverLessMono = null;
   #isWallSteady = false;
-  /** A welcome said the server's time; the new difference to the wall clock. */
-  welcome(time, skew) {
-    this.#serverLessMono = time - this.clock.mono();
-    const now = time - this.clock.wall();
+  /** Both clocks now, for `welcome`: taken when a frame arrives, for it may wait before it is taken in. */
+  read() {
+    return { mono: this.clock.mono(), wall: this.clock.wall() };
+  }
+  /** A welcome said the server's time, which was between our hello and its arrival; the new difference to the wall clock. */
+  welcome(time, skew, sent, heard) {
+    const then = time + Math.min(Math.max(0, heard.mono - sent.mono) / 2, SET_MS / 2), now = then - heard.wall;
+    this.#serverLessMono = then - heard.mono;
     this.#isWallSteady = skew !== null && Math.abs(now - skew) < SET_MS;
     return now;
   }
@@ -998,6 +1002,9 @@ var Session = class {
   #notBefore = 0;
   #isTokenBad = false;
   #heard = 0;
+  #greeted = null;
+  /* the clocks when hello went out, and when its answer came */
+  #answered = null;
   #tried = 0;
   /* ---- the connection ---- */
   start() {
@@ -1049,12 +1056,15 @@ var Session = class {
     socket.onopen = () => {
       const { device } = this.host.device();
       const text = JSON.stringify({ type: "hello", protocol: 1, token, device, client: this.host.name });
+      this.#greeted = this.host.times.read();
       socket.send(text);
       this.host.frame(true, text.replace(token, "…"));
     };
     socket.onmessage = ({ data }) => {
       if (socket !== this.#socket) return;
-      this.#heard = this.host.times.mono();
+      const read = this.host.times.read();
+      this.#heard = read.mono;
+      if (this.#state === "connecting") this.#answered = read;
       const lines = data.split("\n").filter(Boolean);
       try {
         readFrames(data).forEach((frame, i) => {
@@ -1161,7 +1171,7 @@ var Session = class {
   async #take(change, frame, effects) {
     switch (frame.type) {
       case "welcome":
-        await change.welcome(frame.user, frame.log, this.host.times.welcome(frame.time, change.device.skew));
+        await change.welcome(frame.user, frame.log, this.host.times.welcome(frame.time, change.device.skew, this.#greeted, this.#answered));
         effects.push(() => this.#welcomed(frame.heartbeat));
         return;
       case "current":

@@ -15,6 +15,8 @@ export interface Clock {
   wall(): number;
 }
 
+export interface Reading { mono: number; wall: number }
+
 export const systemClock: Clock = { mono: () => performance.now(), wall: () => Date.now() };
 
 const SET_MS = 10000; /* a wall clock that moved by more was set */
@@ -28,10 +30,12 @@ export class Times {
 
   constructor(private readonly clock: Clock) {}
 
-  /** A welcome said the server's time; the new difference to the wall clock. */
-  welcome(time: number, skew: number | null): number {
-    this.#serverLessMono = time - this.clock.mono();
-    const now = time - this.clock.wall();
+  /** Both clocks now, for `welcome`: taken when a frame arrives, for it may wait before it is taken in. */
+  read(): Reading { return { mono: this.clock.mono(), wall: this.clock.wall() }; }
+  /** A welcome said the server's time, which was between our hello and its arrival; the new difference to the wall clock. */
+  welcome(time: number, skew: number | null, sent: Reading, heard: Reading): number {
+    const then = time + Math.min(Math.max(0, heard.mono - sent.mono) / 2, SET_MS / 2), now = then - heard.wall;
+    this.#serverLessMono = then - heard.mono;
     this.#isWallSteady = skew !== null && Math.abs(now - skew) < SET_MS;
     return now;
   }

@@ -11,7 +11,7 @@
  * 4. Every timer belongs to the connection that set it and dies with it, but the one that connects again.
  */
 import type { Change, Taken } from './copy.js';
-import type { Times } from './clock.js';
+import type { Reading, Times } from './clock.js';
 import { LIMITS, TidegateError, type DeviceRecord, type Frame, type OutboxRecord, type Person, type SpaceRecord } from './types.js';
 import { encodePush, readFrames } from './wire.js';
 
@@ -79,6 +79,8 @@ export class Session {
   #notBefore = 0;
   #isTokenBad = false;
   #heard = 0;
+  #greeted: Reading | null = null;  /* the clocks when hello went out, and when its answer came */
+  #answered: Reading | null = null;
   #tried = 0;
 
   constructor(private readonly host: SessionHost) {}
@@ -133,12 +135,15 @@ export class Session {
     socket.onopen = () => {
       const { device } = this.host.device();
       const text = JSON.stringify({ type: 'hello', protocol: 1, token, device, client: this.host.name });
+      this.#greeted = this.host.times.read();
       socket.send(text);
       this.host.frame(true, text.replace(token, '…'));
     };
     socket.onmessage = ({ data }) => {
       if (socket !== this.#socket) return;
-      this.#heard = this.host.times.mono();
+      const read = this.host.times.read();
+      this.#heard = read.mono;
+      if (this.#state === 'connecting') this.#answered = read;
       const lines = (data as string).split('\n').filter(Boolean);
       try {
         readFrames(data as string).forEach((frame, i) => {
@@ -245,7 +250,7 @@ export class Session {
   async #take(change: Change, frame: Frame, effects: (() => void)[]): Promise<void> {
     switch (frame.type) {
       case 'welcome':
-        await change.welcome(frame.user, frame.log, this.host.times.welcome(frame.time, change.device.skew));
+        await change.welcome(frame.user, frame.log, this.host.times.welcome(frame.time, change.device.skew, this.#greeted!, this.#answered!));
         effects.push(() => this.#welcomed(frame.heartbeat));
         return;
       case 'current':
