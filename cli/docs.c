@@ -19,6 +19,9 @@ static void print_metrics(void)
     metrics_print_markdown(stdout, metrics_hub_rows, metrics_hub_rows_count);
     metrics_print_markdown(stdout, metrics_edge_rows, metrics_edge_rows_count);
     metrics_print_markdown(stdout, metrics_worker_rows, metrics_worker_rows_count);
+    metrics_print_markdown(stdout, metrics_kafka_rows, metrics_kafka_rows_count);
+    metrics_print_markdown(stdout, metrics_link_rows, metrics_link_rows_count);
+    metrics_print_markdown(stdout, metrics_redis_rows, metrics_redis_rows_count);
 }
 
 int docs_main(int argc, char **argv)

@@ -14,6 +14,8 @@ static const struct {
     const char *help;
 } commands[] = {
     {"serve", serve_main, "everything in one process on a directory: no server to install"},
+    {"gateway", gateway_main, "devices' connections, before Kafka and Redis; several may share an address"},
+    {"worker", worker_main, "the owner of some partitions; as many as you like"},
     {"topics", topics_main, "makes the topics on Kafka and writes the namespaces into them"},
     {"token", token_main, "prints a token (JWT) for a user"},
     {"check", check_main, "checks settings and namespaces, and says what to mend"},

@@ -49,6 +49,8 @@ const struct metrics_row metrics_worker_rows[] = {
     WORKER("answers_total", METRICS_COUNTER, answers, "Outcomes and errors sent to gateways."),
     WORKER("dead_letters_total", METRICS_COUNTER, dead_letters, "Records that no version could decode, set aside."),
     WORKER("journal_batches_total", METRICS_COUNTER, journal_batches, "Batches committed to the store."),
+    WORKER("journal_lost_total", METRICS_COUNTER, journal_lost, "Batches given up because another owns the partition."),
+    WORKER("restores_total", METRICS_COUNTER, restores, "Stores made anew from the journal."),
     {"tidegate_worker_journal_seconds_total", METRICS_COUNTER, "Time spent committing them.", offsetof(struct worker_counters, journal_ms_sum), 1000},
     WORKER("pages_total", METRICS_COUNTER, pages, "Pages made."),
     WORKER("pages_failed_total", METRICS_COUNTER, pages_failed, "Pages that could not be made."),

@@ -21,18 +21,12 @@ static void say(void *ctx, const char *line)
     puts(line);
 }
 
-static struct kafka_options options_of(const struct config *config)
-{
-    return (struct kafka_options){.hosts = config_text(config, "kafka"), .file = config_text(config, "kafka-config"), .prefix = config_text(config, "prefix"),
-                                  .instance = config_text(config, "instance"), .session_s = config_number(config, "session"),
-                                  .keep_s = config_number(config, "keep")};
-}
-
 static int make(const struct config *config)
 {
-    struct kafka_options options = options_of(config);
+    struct kafka_options options;
     struct namespaces_texts texts;
     char why[512] = "";
+    cluster_kafka_options(config, &options);
     if (options.hosts == NULL) return cli_fail(EXIT_USAGE, "--kafka HOSTS is needed: host:port,host:port");
     int code = namespaces_load(config_text(config, "namespaces"), &texts);
     if (code != EXIT_WELL) return code;
