@@ -53,6 +53,8 @@ NAMES := $(patsubst %.c,%,$(SOURCES) $(wildcard tests/support/*.c tests/checker/
 all: tidegate ## build ./tidegate
 run: tidegate ## a server with the demo on http://127.0.0.1:8080/, its data in build/data
 	./tidegate serve --dev --listen 127.0.0.1:8080 --data build/data
+cluster: tidegate build/setup-cluster ## Kafka, Redis, two gateways, two workers on this machine; Ctrl-C stops all
+	@tools/cluster
 install: tidegate ## binary, docs and namespaces under $(DESTDIR)$(PREFIX)
 	install -D -m 755 tidegate $(DESTDIR)$(PREFIX)/bin/tidegate
 	install -d $(DESTDIR)$(PREFIX)/share/doc/tidegate $(DESTDIR)$(PREFIX)/share/tidegate/namespaces
@@ -108,6 +110,9 @@ deploy-full: tidegate build/deploy/ready build/deploy/bin/helm3 ## by hand, with
 	@build/venv/bin/python -m pytest -q tests/deploy/full.py
 blackbox: tidegate $(OUT)/tools/check_history build/venv/ready ## the protocol, against the running server
 	@build/venv/bin/python -m pytest -q tests/blackbox
+.PHONY: cluster blackbox-cluster
+blackbox-cluster: tidegate build/venv/ready build/setup-cluster ## the same, against gateways and workers on a real Kafka and Redis
+	@TARGET=cluster build/venv/bin/python -m pytest -q tests/blackbox
 kafka: $(KAFKA) build/setup-cluster ## log and journal on a real broker, started for it
 	@tests/kafka/run $(KAFKA)
 sim: $(SIM) ## replay SEED=n of the simulator, with its trace (or FILE=tests/sim/scenarios/X.sim)
@@ -151,7 +156,7 @@ docs-check: tidegate ## are they as the tables say?
 clean: ## forget everything built, the demo's data too
 	rm -rf build tidegate tests/browser/node_modules tests/deploy/node_modules web/client/node_modules web/client/dist
 help: ## this list
-	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 .PHONY: web web-measure $(WEB)
 .PHONY: all run install check test soak sabotage sabotage-quick sabotage-check unit unit-asan unit-tsan unit-build fuzz fuzz-run fuzz-clang fuzz-clang-run tidy tidy-test \

@@ -29,7 +29,7 @@ static void let_go(struct kafka_reader *reader, struct part *part)
     *part = (struct part){.state = PART_FREE};
 }
 
-static size_t held(const struct kafka_reader *reader)
+size_t kafka_reader_held(const struct kafka_reader *reader)
 {
     size_t count = 0;
     for (uint32_t i = 0; i < reader->base.partitions; i++) count += reader->parts[i].state != PART_FREE;
@@ -38,7 +38,7 @@ static size_t held(const struct kafka_reader *reader)
 
 void kafka_reader_freed(struct kafka_reader *reader)
 {
-    reader->counters->partitions_owned = held(reader);
+    reader->counters->partitions_owned = kafka_reader_held(reader);
     if (reader->counters->partitions_owned != 0) return;
     if (reader->unassign_due) {
         reader->unassign_due = false;
@@ -280,7 +280,7 @@ static void on_clients_ended(uv_work_t *work, int status)
 
 void kafka_reader_go_on_closing(struct kafka_reader *reader)
 {
-    if (!reader->closing || reader->handles_closing || reader->works != 0 || held(reader) != 0) return;
+    if (!reader->closing || reader->handles_closing || reader->works != 0 || kafka_reader_held(reader) != 0) return;
     reader->handles_closing = true;
     kafka_wake_drop(&reader->member_wake);
     kafka_wake_drop(&reader->data_wake);

@@ -68,6 +68,7 @@ struct kafka_reader {
 /* kafka_reader.c */
 void kafka_reader_fail(struct kafka_reader *reader, enum err err, const char *why);
 void kafka_reader_freed(struct kafka_reader *reader);       /* a partition was let go of: perhaps the last */
+size_t kafka_reader_held(const struct kafka_reader *reader); /* partitions that are not free */
 void kafka_reader_go_on_closing(struct kafka_reader *reader);
 
 /* kafka_reader_take.c */

@@ -85,6 +85,7 @@ static void tell(struct kafka_reader *reader, const struct taken *taken)
         return;
     }
     part->state = PART_OWNED;
+    reader->counters->partitions_owned = kafka_reader_held(reader);
     part->first = (uint64_t)taken->first;
     part->end = (uint64_t)taken->end;
     part->silent_below = taken->committed < 0 ? 0 : (uint64_t)taken->committed;

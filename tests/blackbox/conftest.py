@@ -16,10 +16,14 @@ import urllib.request
 import jwt
 import pytest
 
+from cluster import Deployment, Services
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("TIDEGATE_BIN", str(ROOT / "tidegate"))
 SECRET = "a-secret-that-only-these-tests-know-0123456789"
+TARGET = os.environ.get("TARGET", "serve") # or "cluster"
 _names = itertools.count(1)
+_services = []
 
 
 def free_port():
@@ -33,7 +37,7 @@ def unique(prefix):
     return f"{prefix}{next(_names)}{secrets.token_hex(3)}"
 
 
-class Server:
+class ServeServer:
     """`tidegate serve` as a child process with a directory of its own."""
 
     def __init__(self, namespaces=None, key=SECRET, args=(), env=None):
@@ -85,6 +89,16 @@ class Server:
         self.process.kill()
         self.process.wait()
 
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def wait(self, timeout):
+        return self.process.wait(timeout)
+
+    def pids(self):
+        """Of those that devices are connected to."""
+        return [self.process.pid]
+
     def stop(self, timeout=20):
         """TERM, then the exit code."""
         if self.process.poll() is None:
@@ -104,6 +118,68 @@ class Server:
     def token(self, sub, ttl=3600, key=SECRET, **claims):
         payload = {"sub": sub, "exp": int(time.time()) + ttl} | claims
         return jwt.encode({k: v for k, v in payload.items() if v is not None}, key, algorithm="HS256")
+
+
+class ClusterServer(ServeServer):
+    """The same, as two gateways on one port and two workers."""
+
+    def __init__(self, namespaces=None, key=SECRET, args=(), env=None):
+        super().__init__(namespaces, key, args, env)
+        if not _services:
+            _services.append(Services())
+        self.deployment = Deployment(_services[0], self.dir, self.port, self.key_file, free_port, namespaces=namespaces, args=args, env=env)
+
+    def start(self, timeout=120):
+        self.deployment.start(timeout)
+        self.process = self.deployment.gateways[0].process
+        return self
+
+    def tail(self, size=2000):
+        return self.deployment.tail(size)
+
+    def kill(self):
+        self.deployment.kill()
+
+    def stop(self, timeout=60):
+        return self.deployment.stop()
+
+    def signal(self, number):
+        for child in self.deployment.gateways:
+            child.process.send_signal(number)
+
+    def wait(self, timeout):
+        codes = [child.process.wait(timeout) for child in self.deployment.gateways]
+        return next((code for code in codes if code != 0), 0)
+
+    def pids(self):
+        return [child.process.pid for child in self.deployment.gateways]
+
+    def destroy(self):
+        self.deployment.kill()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+Server = ClusterServer if TARGET == "cluster" else ServeServer
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "serve: about `tidegate serve` itself, not about what it serves")
+
+
+def pytest_collection_modifyitems(config, items):
+    if TARGET != "cluster":
+        return
+    left_out = [item for item in items if item.get_closest_marker("serve")]
+    items[:] = [item for item in items if not item.get_closest_marker("serve")]
+    config.hook.pytest_deselected(items=left_out)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def services():
+    """Kafka and Redis end after the last server."""
+    yield
+    while _services:
+        _services.pop().down()
 
 
 @pytest.fixture(scope="session")

@@ -39,11 +39,11 @@ def test_term_says_bye_closes_with_1012_and_ends_with_0(make_server, device):
     one = make_server().start()
     d = device(on=one)
     d.open(f"cart:{d.user}")
-    one.process.send_signal(signal.SIGTERM)
+    one.signal(signal.SIGTERM)
     bye = d.wait_type("bye")
     assert isinstance(bye["reason"], str) and isinstance(bye["retry"], int)
     assert d.wait_closed() == 1012
-    assert one.process.wait(20) == 0
+    assert one.wait(20) == 0
 
 
 def test_term_without_anybody_ends_with_0(make_server):
@@ -53,9 +53,9 @@ def test_term_without_anybody_ends_with_0(make_server):
 def test_a_second_term_hurries(make_server, device):
     one = make_server().start()
     device(on=one)
-    one.process.send_signal(signal.SIGTERM)
-    one.process.send_signal(signal.SIGTERM)
-    assert one.process.wait(5) == 0
+    one.signal(signal.SIGTERM)
+    one.signal(signal.SIGTERM)
+    assert one.wait(5) == 0
 
 
 def test_what_was_pushed_before_term_is_there_after_a_restart(make_server, device):
@@ -65,13 +65,14 @@ def test_what_was_pushed_before_term_is_there_after_a_restart(make_server, devic
     for _ in range(20):
         d.push(space, [op("incr", "items", "m", field="qty", by=1)])
     acked = d.wait_type("ack", "result", id=20)
-    one.process.send_signal(signal.SIGTERM)
-    assert acked and one.process.wait(20) == 0
+    one.signal(signal.SIGTERM)
+    assert acked and one.wait(20) == 0
     one.start()
     d.reconnect().open(space)
     assert d.body(space, "items", "m") == '{"qty":20}'
 
 
+@pytest.mark.serve
 def test_hup_rereads_the_namespaces(make_server, device, tmp_path):
     (tmp_path / "first.json").write_text(json.dumps(namespace("first", "1d")))
     one = make_server(namespaces=tmp_path).start()
@@ -79,7 +80,7 @@ def test_hup_rereads_the_namespaces(make_server, device, tmp_path):
     d.open(f"first:{d.user}")
     assert d.do(f"second:{d.user}", op("put", "docs", "x", {})).code == "unknown_space"
     (tmp_path / "second.json").write_text(json.dumps(namespace("second", "1d")))
-    one.process.send_signal(signal.SIGHUP)
+    one.signal(signal.SIGHUP)
     end = time.monotonic() + 10
     while d.do(f"second:{d.user}", op("put", "docs", "x", {}), after=0).status != "applied":
         assert time.monotonic() < end, "HUP rereads namespaces"
@@ -87,11 +88,12 @@ def test_hup_rereads_the_namespaces(make_server, device, tmp_path):
     assert d.do(f"first:{d.user}", op("put", "docs", "x", {})).via == "update", "what was open stays open"
 
 
+@pytest.mark.serve
 def test_hup_with_a_broken_namespace_keeps_what_is_in_force(make_server, device, tmp_path):
     (tmp_path / "first.json").write_text(json.dumps(namespace("first", "1d")))
     one = make_server(namespaces=tmp_path).start()
     (tmp_path / "second.json").write_text('{"namespace":')
-    one.process.send_signal(signal.SIGHUP)
+    one.signal(signal.SIGHUP)
     d = device(on=one)
     assert d.do(f"first:{d.user}", op("put", "docs", "x", {})).status == "applied"
     assert one.process.poll() is None
@@ -100,6 +102,7 @@ def test_hup_with_a_broken_namespace_keeps_what_is_in_force(make_server, device,
 # -- exit codes -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.serve
 @pytest.mark.parametrize("args", [["nosuch"], ["serve", "--nosuch"], ["serve", "--listen"], ["token"]], ids=" ".join)
 def test_usage_is_64(args, tmp_path):
     done = run(*args, cwd=tmp_path)
@@ -107,31 +110,37 @@ def test_usage_is_64(args, tmp_path):
     assert done.stderr.strip()
 
 
+@pytest.mark.serve
 def test_a_key_file_that_is_not_there_is_named(tmp_path):
     code, said = serve_fails(tmp_path, "--listen", f"127.0.0.1:{free_port()}", "--jwt-key", str(tmp_path / "nosuch"))
     assert code in (69, 78) and ("jwt-key" in said or "JWT_KEY" in said or "nosuch" in said)
 
 
+@pytest.mark.serve
 def test_no_key_at_all_is_configuration_or_usage(tmp_path):
     code, said = serve_fails(tmp_path, "--listen", f"127.0.0.1:{free_port()}")
     assert code in (64, 78) and "jwt-key" in said.lower().replace("_", "-")
 
 
+@pytest.mark.serve
 def test_an_empty_key_is_configuration(tmp_path):
     code, said = serve_fails(tmp_path, "--listen", f"127.0.0.1:{free_port()}", "--jwt-key", key(tmp_path, ""))
     assert code == 78, said
 
 
+@pytest.mark.serve
 def test_an_address_in_use_is_69(server, tmp_path):
     code, said = serve_fails(tmp_path, "--listen", f"127.0.0.1:{server.port}", "--jwt-key", key(tmp_path))
     assert code == 69 and "listen" in said.lower()
 
 
+@pytest.mark.serve
 def test_an_address_that_is_none_is_64_or_78(tmp_path):
     code, said = serve_fails(tmp_path, "--listen", "no-such-thing", "--jwt-key", key(tmp_path))
     assert code in (64, 78) and "listen" in said.lower()
 
 
+@pytest.mark.serve
 @pytest.mark.parametrize("change", [{"access": "nobody"}, {"window": "soon"}, {"namespace": "Bad Name"},
                                     {"collections": {"docs": {"policy": "magic"}}}, {"collections": {"docs": {"policy": "lww", "schema": {"type": 5}}}}], ids=str)
 def test_a_namespace_that_says_nonsense_is_78(tmp_path, change):
@@ -142,11 +151,13 @@ def test_a_namespace_that_says_nonsense_is_78(tmp_path, change):
     assert code == 78 and "bad" in said
 
 
+@pytest.mark.serve
 def test_two_servers_do_not_share_a_data_directory(server, tmp_path):
     done = run("serve", "--data", str(server.data), "--listen", f"127.0.0.1:{free_port()}", "--jwt-key", key(tmp_path))
     assert done.returncode in (69, 78) and done.stderr.strip()
 
 
+@pytest.mark.serve
 def test_dev_is_for_loopback_only(tmp_path):
     code, said = serve_fails(tmp_path, "--listen", f"0.0.0.0:{free_port()}", "--dev")
     assert code in (64, 78) and said
@@ -155,6 +166,7 @@ def test_dev_is_for_loopback_only(tmp_path):
 # -- options as environment; token; check -----------------------------------------------------------------
 
 
+@pytest.mark.serve
 def test_every_option_is_also_an_environment_variable(make_server, tmp_path):
     one = make_server()
     one.command = lambda: [BINARY, "serve"]
@@ -163,6 +175,7 @@ def test_every_option_is_also_an_environment_variable(make_server, tmp_path):
     assert call(one, "GET", "/healthz")[0] == 200
 
 
+@pytest.mark.serve
 def test_token_prints_a_jwt_that_passes(server, tmp_path):
     done = run("token", "--user", "bob", "--ttl", "60", "--grant", "chat:*=rw", "--jwt-key", key(tmp_path))
     assert done.returncode == 0
@@ -171,11 +184,13 @@ def test_token_prints_a_jwt_that_passes(server, tmp_path):
     assert call(server, "GET", "/v1/devices/device-123/offsets", done.stdout.strip())[0] == 200
 
 
+@pytest.mark.serve
 def test_a_key_files_final_newline_is_not_part_of_the_secret(server, tmp_path):
     done = run("token", "--user", "bob", "--jwt-key", key(tmp_path, SECRET + "\n"))
     assert call(server, "GET", "/v1/devices/device-123/offsets", done.stdout.strip())[0] == 200
 
 
+@pytest.mark.serve
 def test_check_finds_what_is_well_and_what_is_not(tmp_path):
     good = run("check", "--listen", "127.0.0.1:0", "--jwt-key", key(tmp_path), "--data", str(tmp_path / "d"))
     assert good.returncode == 0, good.stderr

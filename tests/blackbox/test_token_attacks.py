@@ -128,7 +128,7 @@ def test_a_jwks_chooses_by_kid_and_hup_rereads_it(make_server):
     assert status(one, token(first, "one")) == status(one, token(second, "two")) == 200
     assert status(one, token(second, "one")) == 401 and status(one, token(first, "three")) == 401
     one.key_file.write_text(json.dumps({"keys": [entry(second, "two")]}))
-    one.process.send_signal(1)
+    one.signal(1)
     end = time.monotonic() + 10
     while status(one, token(first, "one")) != 401:
         assert time.monotonic() < end, "HUP rereads keys"

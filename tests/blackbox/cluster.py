@@ -1,0 +1,132 @@
+"""The same server as gateways and workers of their own, on a real Kafka and a real Redis: what TARGET=cluster puts in serve's place."""
+
+import os
+import pathlib
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BINARY = os.environ.get("TIDEGATE_BIN", str(ROOT / "tidegate"))
+GATEWAYS, WORKERS, PARTITIONS = 2, 2, 4
+
+
+class Services:
+    """Kafka and Redis, begun from nothing."""
+
+    def __init__(self):
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="tidegate-services-"))
+        done = subprocess.run([ROOT / "tools/cluster-services", "up", self.dir], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        found = dict(line.split("=", 1) for line in done.stdout.split() if "=" in line)
+        self.kafka, self.redis = found["KAFKA"], found["REDIS"]
+
+    def again(self, name):
+        """Starts one that was killed, on its port and its data."""
+        subprocess.run([ROOT / "tools/cluster-services", name, self.dir], check=True)
+
+    def pid(self, name):
+        return int((self.dir / f"{name}.pid").read_text())
+
+    def down(self):
+        subprocess.run([ROOT / "tools/cluster-services", "down", self.dir], check=False)
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def cleaned(extra):
+    return {k: v for k, v in os.environ.items() if not k.startswith("TIDEGATE_")} | extra
+
+
+def is_ready(port):
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as answer:
+            return answer.status == 200
+    except OSError:
+        return False
+
+
+class Child:
+    """A process of ours with a log; started as often as it dies."""
+
+    def __init__(self, line, log, env, cwd, port):
+        self.line, self.log, self.env, self.cwd, self.port = line, log, env, cwd, port
+        self.process = None
+
+    def start(self):
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(self.line, stdout=log, stderr=log, env=cleaned(self.env), cwd=self.cwd)
+        return self
+
+    def alive(self):
+        return self.process is not None and self.process.poll() is None
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def end(self, timeout=40):
+        if self.alive():
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout)
+
+
+class Deployment:
+    """A log of its own on shared services, gateways on one port, workers; all of it in one directory."""
+
+    def __init__(self, services, directory, port, key_file, free_port, gateways=GATEWAYS, workers=WORKERS, partitions=PARTITIONS,
+                 namespaces=None, args=(), env=None, worker_args=()):
+        self.services, self.dir, self.port = services, directory, port
+        self.namespaces, self.partitions = namespaces, partitions
+        self.prefix = f"bb{secrets.token_hex(4)}."
+        self.common = ["--kafka", services.kafka, "--redis", services.redis, "--prefix", self.prefix]
+        self.gateways = [Child([BINARY, "gateway", *self.common, "--listen", f"127.0.0.1:{port}", "--jwt-key", str(key_file), *args],
+                               directory / f"gateway-{i}.log", env or {}, directory, port) for i in range(gateways)]
+        ports = [free_port() for _ in range(workers)]
+        self.workers = [Child([BINARY, "worker", *self.common, "--data", str(directory / f"worker-{i}"), "--listen", f"127.0.0.1:{ports[i]}",
+                               "--session", "6", "--instance", f"worker-{i}", *worker_args], directory / f"worker-{i}.log", env or {}, directory, ports[i]) for i in range(workers)]
+        self.made = False
+
+    def make_topics(self, *more):
+        line = [BINARY, "topics", "--kafka", self.services.kafka, "--prefix", self.prefix, *more]
+        if self.namespaces:
+            line += ["--namespaces", str(self.namespaces)]
+        done = subprocess.run(line, capture_output=True, text=True, env=cleaned({}))
+        assert done.returncode == 0, done.stderr + done.stdout
+
+    def start(self, timeout=120):
+        if not self.made:
+            self.make_topics("--partitions", str(self.partitions))
+            self.made = True
+        for child in self.workers + self.gateways:
+            if not child.alive():
+                child.start()
+        self.until_ready(timeout)
+        return self
+
+    def until_ready(self, timeout=120):
+        end = time.monotonic() + timeout
+        waiting = [child for child in self.workers + self.gateways if child.process is not None]
+        while waiting and time.monotonic() < end:
+            for child in waiting:
+                assert child.alive(), f"{child.line[1]} ended with {child.process.returncode}: {self.tail()}"
+            waiting = [child for child in waiting if not is_ready(child.port)]
+            time.sleep(0.02)
+        assert not waiting, f"not ready within {timeout} s: {self.tail()}"
+
+    def tail(self, size=1500):
+        logs = [child.log for child in self.gateways + self.workers if child.log.exists()]
+        return "\n".join(f"{log.name}: {log.read_text(errors='replace')[-size:]}" for log in logs)
+
+    def kill(self):
+        for child in self.gateways + self.workers:
+            if child.process is not None:
+                child.kill()
+
+    def stop(self):
+        """TERM to each; the first exit code that is not 0, or 0."""
+        codes = [child.end() for child in self.gateways] + [child.end() for child in self.workers]
+        return next((code for code in codes if code != 0), 0)
