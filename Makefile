@@ -111,7 +111,7 @@ deploy-full: tidegate build/deploy/ready build/deploy/bin/helm3 ## by hand, with
 blackbox: tidegate $(OUT)/tools/check_history build/venv/ready ## the protocol, against the running server
 	@build/venv/bin/python -m pytest -q tests/blackbox
 .PHONY: cluster blackbox-cluster
-blackbox-cluster: tidegate build/venv/ready build/setup-cluster ## the same, against gateways and workers on a real Kafka and Redis
+blackbox-cluster: tidegate $(OUT)/tools/check_history build/venv/ready build/setup-cluster ## the same, against gateways and workers on a real Kafka and Redis
 	@TARGET=cluster build/venv/bin/python -m pytest -q tests/blackbox
 kafka: $(KAFKA) build/setup-cluster ## log and journal on a real broker, started for it
 	@tests/kafka/run $(KAFKA)

@@ -161,15 +161,19 @@ static void set_paused(struct partition *p, bool paused)
     reader->ops->pause(reader, p->index, paused);
 }
 
-/* A batch of the journal is silent or not, never half: at silent_below delivery waits until all before it is stored. */
+/* A batch of the journal is silent or not, never half: at silent_below delivery waits until all before it is stored. Asked is an owner
+ * only when it has come to the log's end as it was: a device's cursor may stand anywhere before that, and must not be ahead of its owner. */
 void partition_heed(struct partition *p)
 {
     struct link_owner *link = p->worker->options.link;
     if (p->state != PARTITION_RUNNING) return;
-    bool waits = !p->owned && owner_next_offset(p->owner) >= p->silent_below;
+    bool waits = !p->loud && owner_next_offset(p->owner) >= p->silent_below;
     if (waits || overlay_gathered_bytes(p->overlay) > JOURNAL_BYTES) partition_journal_seal(p);
     if (waits && !p->journaling && overlay_gathered(p->overlay) == 0) {
         waits = false;
+        p->loud = true;
+    }
+    if (p->loud && !p->owned && owner_next_offset(p->owner) >= p->target) {
         p->owned = true;
         link->ops->owns(link, p->index, true);
     }
@@ -188,7 +192,7 @@ void partition_take(struct partition *p, const struct log_record *records, size_
 {
     size_t rules_count = 0;
     if (p->state != PARTITION_RUNNING) return;
-    assert(p->owned || records[count - 1].offset < p->silent_below); /* log.h: a batch ends there */
+    assert(p->loud || records[count - 1].offset < p->silent_below); /* log.h: a batch ends there */
     enum err err = partition_read_begin(p);
     for (size_t i = 0; err == ERR_OK && i < count; i++) err = take_one(p, &records[i], &rules_count);
     p->durable = records[count - 1].offset + 1;
@@ -211,7 +215,7 @@ void partition_sweep(struct partition *p)
 {
     struct owner_out out;
     bool more = true;
-    if (!p->owned || !p->sweep_more) return; /* what an earlier owner swept is his to journal */
+    if (!p->loud || !p->sweep_more) return; /* what an earlier owner swept is his to journal */
     enum err err = partition_read_begin(p);
     if (err == ERR_OK) {
         for (int i = 0; err == ERR_OK && more && i < SWEEP_COUNT; i++) {

@@ -124,7 +124,7 @@ void partition_journal_seal(struct partition *p)
     p->dead_first = p->dead_last = NULL;
     p->journaling = true;
     p->job = (struct journal_job){.job = {.run = store_batch, .done = on_stored}, .p = p, .store = p->store,
-                                   .first = p->sealed_next, .silent = owner_next_offset(p->owner) <= p->silent_below && !p->owned};
+                                   .first = p->sealed_next, .silent = owner_next_offset(p->owner) <= p->silent_below && !p->loud};
     p->sealed_next = owner_next_offset(p->owner);
     p->job.batch = (struct store_batch){.count = p->batch.count, .cells = p->batch.cells, .dead = p->dead_sealed,
                                         .stamp = {owner_next_offset(p->owner), p->last_hash}};

@@ -95,7 +95,8 @@ struct partition {
     struct rules *rules;
     uint64_t target;          /* the log's end at assignment: ready when passed */
     uint64_t silent_below;    /* an earlier owner told and journalled what lies below */
-    bool owned;               /* told to the link: past silent_below, and what lies below is stored */
+    bool loud;                /* past silent_below, and what lies below is stored: what comes is told and journalled */
+    bool owned;               /* told to the link: at the log's end too, as it was at the assignment */
     bool abandoned;           /* what is not stored is dropped: the store or the log failed */
     uint64_t last_hash;       /* of the record before the owner's next */
     uint64_t durable;         /* the greatest offset delivered, plus one */

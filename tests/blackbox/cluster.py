@@ -101,6 +101,8 @@ class Deployment:
         if not self.made:
             self.make_topics("--partitions", str(self.partitions))
             self.made = True
+        elif self.namespaces:
+            self.make_topics()  # where serve reads them at its start
         for child in self.workers + self.gateways:
             if not child.alive():
                 child.start()

@@ -17,8 +17,9 @@ def pair(device, space_of, n=2):
 
 def settle(space, *devices):
     """Everybody holds everything; all copies are the same, and so are the server's sums."""
-    for one in devices:
-        one.barrier(space)
+    for _ in range(2):  # the first: everybody's own pushes are in; the second: everybody else's too, whatever gateway they came by
+        for one in devices:
+            one.barrier(space)
     live = devices[0].copies[space].live()
     for one in devices[1:]:
         assert one.copies[space].live() == live
