@@ -6,7 +6,7 @@
 
 /* X(symbol, wire name, kind, sentence). Kind: RETRY again later, REFUSE never as it is, FATAL for the process. */
 #define ERR_LIST(X)                                                                                                      \
-    X(ERR_UNAUTHENTICATED, "unauthenticated", REFUSE, "the token is missing, expired, or not signed by a configured key") \
+    X(ERR_UNAUTHENTICATED, "unauthenticated", REFUSE, "the token is missing, malformed, expired, or not signed by a configured key") \
     X(ERR_FORBIDDEN, "forbidden", REFUSE, "this user may not do that in this space")                                     \
     X(ERR_BAD_FRAME, "bad_frame", REFUSE, "the frame is not one of the protocol's")                                      \
     X(ERR_TOO_LARGE, "too_large", REFUSE, "a frame, document or push is past its limit")                                 \

@@ -36,7 +36,7 @@ enum {
     LIMIT_SIGNAL_BYTES_MAX = 4096,     /* a signal's body: `too_large` */
     LIMIT_PRESENCE_HERE_MAX = 200,     /* users listed in the first presence frame: the rest only counted */
     LIMIT_TOKEN_BYTES_MAX = 8192,      /* a longer token is `unauthenticated` */
-    LIMIT_GRANTS_MAX = 64,             /* grants in one token: more is `unauthenticated` */
+    LIMIT_GRANTS_MAX = 256,            /* grants in one token: more is `unauthenticated` */
     LIMIT_MESSAGE_BYTES_MAX = 200,     /* an outcome's `message`: cut */
     LIMIT_RING_UPDATES = 64,           /* recent updates a gateway keeps a space: the oldest goes */
     LIMIT_RING_BYTES = 262144,         /* and their bytes a space */

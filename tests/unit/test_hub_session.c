@@ -155,7 +155,7 @@ static void a_fresh_token_has_every_open_space_judged_anew(void **state)
     (void)state;
     hub_rig_open(rig, ana, "chat:a", 7);
     hub_rig_say(rig, ana, "{\"type\":\"auth\",\"token\":\"bad\"}");
-    expect(ana, "{\"type\":\"error\",\"code\":\"unauthenticated\",\"message\":\"the token is missing, expired, or not signed by a configured key\"}");
+    expect(ana, "{\"type\":\"error\",\"code\":\"unauthenticated\",\"message\":\"the token is missing, malformed, expired, or not signed by a configured key\"}");
     hub_rig_say(rig, ana, "{\"type\":\"auth\",\"token\":\"bob\"}");
     expect(ana, "{\"type\":\"error\",\"code\":\"unauthenticated\",\"message\":\"a token of another user\"}");
     assert_null(hub_rig_ask(rig, LINK_PULL));
