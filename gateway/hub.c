@@ -89,7 +89,6 @@ void hub_session_free(struct hub_session *session)
     hub_send_forget(session);
     free(session->failure);
     hub_credentials_fini(&session->credentials);
-    blob_put(session->meta);
     free(session->subs);
     free(session);
     hub->slots[at].session = NULL;

@@ -93,15 +93,13 @@ static void handle_open(struct hub_session *session, const struct frame *frame)
 {
     struct blob *ref = blob_make(frame->ref), *meta = frame->meta.bytes > 0 ? blob_make(frame->meta) : NULL;
     if (ref == NULL) {
+        blob_put(meta);
         hub_send_close(session, 1011, "out of memory");
         return;
     }
-    if (meta != NULL) {
-        blob_put(session->meta);
-        session->meta = meta;
-    }
     for (size_t i = 0; i < frame->opens_count && session->state == SESSION_LIVE; i++)
-        hub_open_space(session, &frame->opens[i], ref, frame->once, frame->presence);
+        hub_open_space(session, &frame->opens[i], ref, meta, frame->once, frame->presence);
+    blob_put(meta);
     blob_put(ref);
 }
 

@@ -69,7 +69,7 @@ static void open_all(struct hub_http_job *job)
         arena_reset(&job->hub->arena);
         /* Judged when the call came in: it decodes again. */
         if (frame_decode_open(entry, &job->hub->arena, &open, &why) == ERR_OK && why == NULL)
-            hub_open_space(job->session, &open, ref, true, false);
+            hub_open_space(job->session, &open, ref, NULL, true, false);
     }
     blob_put(ref);
 }

@@ -28,7 +28,7 @@ static struct hub_pull *make_pull(struct hub_session *session, const struct fram
 }
 
 static void start(struct hub_session *session, struct hub_space *space, const struct frame_open *open, struct blob *ref,
-                  bool once, bool presence)
+                  struct blob *meta, bool once, bool presence)
 {
     struct hub_sub *sub = hub_sub_find(session, space);
     struct hub_pull *pull = make_pull(session, open, once, presence);
@@ -40,6 +40,10 @@ static void start(struct hub_session *session, struct hub_space *space, const st
     }
     blob_put(sub->ref);
     sub->ref = blob_take(ref);
+    if (meta != NULL) {
+        blob_put(sub->meta);
+        sub->meta = blob_take(meta);
+    }
     sub->known = open->known; /* shapes this answer alone: only a push's makes the owner forget */
     hub_push_known(session, space, open->known);
     sub->place = pull->run.from_nothing || pull->run.has_floor ? 0 : pull->run.place;
@@ -48,7 +52,7 @@ static void start(struct hub_session *session, struct hub_space *space, const st
     hub_pull_start(sub, pull);
 }
 
-void hub_open_space(struct hub_session *session, const struct frame_open *open, struct blob *ref, bool once, bool presence)
+void hub_open_space(struct hub_session *session, const struct frame_open *open, struct blob *ref, struct blob *meta, bool once, bool presence)
 {
     struct hub *hub = session->hub;
     if (!name_is_space(open->space)) {
@@ -65,7 +69,7 @@ void hub_open_space(struct hub_session *session, const struct frame_open *open, 
     else if (session->subs_count >= LIMIT_SPACES_MAX && hub_sub_find(session, space) == NULL)
         hub_send_error(session, ERR_TOO_MANY, "more spaces than limits.spaces", blob_span(ref), false, 0, open->space, SESSION_RETRY_MS);
     else
-        start(session, space, open, ref, once, presence);
+        start(session, space, open, ref, meta, once, presence);
     hub_space_put(hub, space);
 }
 

@@ -41,16 +41,17 @@ struct hub_sub {
     uint64_t place;           /* the session's cursor here */
     struct hub_pull *pull;    /* a run of pages is under way, or about to be */
     struct blob *ref;         /* raw, of the open */
+    struct blob *meta;        /* raw, what an open of this space said last; NULL: none did */
     uint64_t known;
     uint32_t at_space;        /* its place in space->subs */
-    uint32_t at_session;      /* its place in session->subs */
-    bool behind;              /* updates were dropped: pull when the socket has drained */
-    bool watches;             /* wants presence frames: a snapshot was asked for */
-    bool hears;               /* it came: joins and leaves may follow it */
-    bool missed;              /* a presence frame was dropped: a snapshot when the socket has drained */
-    bool present;             /* told to the owner as here */
-    bool shown;               /* a first page or `current` went out */
-    bool again;               /* access is to be judged anew: no update goes out before a further pull */
+    uint16_t at_session;      /* its place in session->subs */
+    bool behind : 1;          /* updates were dropped: pull when the socket has drained */
+    bool watches : 1;         /* wants presence frames: a snapshot was asked for */
+    bool hears : 1;           /* it came: joins and leaves may follow it */
+    bool missed : 1;          /* a presence frame was dropped: a snapshot when the socket has drained */
+    bool present : 1;         /* told to the owner as here */
+    bool shown : 1;           /* a first page or `current` went out */
+    bool again : 1;           /* access is to be judged anew: no update goes out before a further pull */
 };
 _Static_assert(sizeof(struct hub_sub) <= 64, "a further space costs at most 64 bytes");
 
@@ -155,7 +156,6 @@ struct hub_session {
     uint32_t pushes_count;
     size_t pushes_bytes;
     struct session_failure *failure; /* made when an append fails */
-    struct blob *meta;
 };
 _Static_assert(sizeof(struct hub_session) <= 512, "an idle connection costs little");
 
@@ -249,7 +249,7 @@ void hub_send_close(struct hub_session *session, unsigned code, const char *reas
 /* hub_frames.c */
 void hub_frames_handle(struct hub_session *session, struct span text);
 /* hub_open.c */
-void hub_open_space(struct hub_session *session, const struct frame_open *open, struct blob *ref, bool once, bool presence);
+void hub_open_space(struct hub_session *session, const struct frame_open *open, struct blob *ref, struct blob *meta, bool once, bool presence);
 void hub_open_closed(struct hub_sub *sub, enum err code, bool purge);
 /* hub_page.c */
 void hub_page_current(struct hub_sub *sub, const struct page *page, const struct page_part *part);

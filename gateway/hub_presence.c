@@ -10,7 +10,7 @@ static void tell(struct hub_sub *sub, enum presence_state state)
     struct link_ask ask = {
         .kind = LINK_PRESENCE, .space = hub_space_name(sub->space), .user = hub_space_user(session),
         .device = span_text(session->device), .session = session->number, .state = state,
-        .meta = session->meta == NULL ? span_of(NULL, 0) : blob_span(session->meta)};
+        .meta = sub->meta == NULL ? span_of(NULL, 0) : blob_span(sub->meta)};
     (void)hub->options.link->ops->send(hub->options.link, &ask); /* a link that is away is told all when it is back */
 }
 

@@ -183,7 +183,7 @@ struct hub_sub *hub_sub_add(struct hub_session *session, struct hub_space *space
     sub->session = session;
     sub->space = space;
     sub->at_space = space->subs_count;
-    sub->at_session = session->subs_count;
+    sub->at_session = (uint16_t)session->subs_count; /* at most LIMIT_SPACES_MAX */
     if (!list_add(&session->subs, &session->subs_count, &session->subs_room, sub)) goto out;
     if (!list_add(&space->subs, &space->subs_count, &space->subs_room, sub)) {
         session->subs_count--;
@@ -210,6 +210,7 @@ void hub_sub_remove(struct hub_sub *sub)
     space->subs[sub->at_space] = last;
     last->at_space = sub->at_space;
     blob_put(sub->ref);
+    blob_put(sub->meta);
     session->hub->counters.subscriptions--;
     hub_space_put(session->hub, space);
     free(sub);

@@ -11,6 +11,9 @@ struct session {
     struct session *next;
     uint32_t peer;
     uint64_t id;
+    uint64_t meta_nth;           /* the greater, the later told */
+    char *meta;                  /* what this one told last; NULL: none */
+    size_t meta_bytes;
     enum presence_state state;
     uint16_t device_bytes;
     char device[];
@@ -21,7 +24,8 @@ struct user {
     struct user *changed_next;   /* in its space's list of those that may have something due */
     bool changed;
     struct session *sessions;
-    char *meta;                  /* the newest told; NULL: none */
+    uint64_t metas_told;
+    char *meta;                  /* of those who are here the newest (of who was here last, where nobody is); NULL: none */
     size_t meta_bytes;
     int64_t left_ms;             /* when the last session went; meant where there are none */
     bool told;                   /* those who watch know him as here */
@@ -104,11 +108,17 @@ enum err presence_open(struct presence **ret_presence)
     return *ret_presence == NULL ? ERR_MEMORY : ERR_OK;
 }
 
+static void free_session(struct session *session)
+{
+    free(session->meta);
+    free(session);
+}
+
 static void free_user(struct user *user)
 {
     for (struct session *session = user->sessions, *next; session != NULL; session = next) {
         next = session->next;
-        free(session);
+        free_session(session);
     }
     free(user->meta);
     free(user);
@@ -237,6 +247,30 @@ static void note_change(struct presence *p, struct space *space, struct user *us
 
 /* ---- what the gateways tell ---- */
 
+static enum err copy_meta(char **at, size_t *bytes, struct span meta)
+{
+    char *copy = meta.bytes == 0 ? NULL : malloc(meta.bytes);
+    if (copy == NULL && meta.bytes != 0) return ERR_MEMORY;
+    if (copy != NULL) memcpy(copy, meta.at, meta.bytes);
+    free(*at);
+    *at = copy;
+    *bytes = meta.bytes;
+    return ERR_OK;
+}
+
+/* The newest of those who are here. */
+static enum err choose_meta(struct user *user)
+{
+    const struct session *newest = user->sessions;
+    for (const struct session *session = newest; session != NULL; session = session->next)
+        if (session->meta_nth > newest->meta_nth) newest = session;
+    struct span meta = span_of(newest->meta, newest->meta_bytes);
+    if (span_equal(meta, span_of(user->meta, user->meta_bytes))) return ERR_OK;
+    enum err err = copy_meta(&user->meta, &user->meta_bytes, meta);
+    if (err == ERR_OK) user->meta_changed = true;
+    return err;
+}
+
 static void take_session(struct presence *p, struct space *space, struct user *user, uint32_t peer, uint64_t id, int64_t now_ms)
 {
     struct session **at = &user->sessions;
@@ -244,7 +278,8 @@ static void take_session(struct presence *p, struct space *space, struct user *u
     if (*at == NULL) return;
     struct session *gone = *at;
     *at = gone->next;
-    free(gone);
+    free_session(gone);
+    if (user->sessions != NULL) (void)choose_meta(user); /* without memory the old one stays */
     if (user->sessions == NULL) {
         user->left_ms = now_ms;
         if (user->listed && !user->told) { /* somebody knows him as here, and must hear that he left */
@@ -255,6 +290,7 @@ static void take_session(struct presence *p, struct space *space, struct user *u
     note_change(p, space, user);
 }
 
+/* A session that says none keeps what it said before. */
 static enum err put_session(struct user *user, const struct presence_event *event)
 {
     struct session *session = user->sessions;
@@ -270,21 +306,12 @@ static enum err put_session(struct user *user, const struct presence_event *even
         user->sessions = session;
     }
     session->state = event->state;
-    return ERR_OK;
-}
-
-/* The newest meta wins; a session that says none leaves what another said. */
-static enum err put_meta(struct user *user, struct span meta)
-{
-    if (meta.bytes == 0 || span_equal(meta, span_of(user->meta, user->meta_bytes))) return ERR_OK;
-    char *copy = malloc(meta.bytes);
-    if (copy == NULL) return ERR_MEMORY;
-    memcpy(copy, meta.at, meta.bytes);
-    free(user->meta);
-    user->meta = copy;
-    user->meta_bytes = meta.bytes;
-    user->meta_changed = true;
-    return ERR_OK;
+    if (event->meta.bytes > 0 && !span_equal(event->meta, span_of(session->meta, session->meta_bytes))) {
+        enum err err = copy_meta(&session->meta, &session->meta_bytes, event->meta);
+        if (err != ERR_OK) return err;
+        session->meta_nth = ++user->metas_told;
+    }
+    return choose_meta(user);
 }
 
 enum err presence_tell(struct presence *p, const struct presence_event *event, int64_t now_ms)
@@ -301,7 +328,6 @@ enum err presence_tell(struct presence *p, const struct presence_event *event, i
     if (user == NULL) user = make_user(space, event->user);
     if (user == NULL) return ERR_MEMORY;
     enum err err = put_session(user, event);
-    if (err == ERR_OK) err = put_meta(user, event->meta);
     note_change(p, space, user);
     return err;
 }

@@ -6,7 +6,8 @@
  * INVARIANTS
  * 1. Who returns within PRESENCE_GRACE_MS shows neither as a leave nor as a join.
  * 2. At most one frame a space and PRESENCE_FRAME_MS, snapshots counted: a snapshot puts the next frame off once.
- * 3. A user's state is the most awake of his sessions, his meta the one told last, `devices` the number of his devices.
+ * 3. A user's state is the most awake of his sessions, his meta the one told last by any of them,
+ *    `devices` the number of his devices.
  * 4. A frame lists at most LIMIT_PRESENCE_HERE_MAX users; what is left waits for the next.
  * FORMAT {"type":"presence","space":..,"here":[U..],"count":n} or {"type":"presence","space":..[,"join":[U..]][,"leave":[U..]]}
  *        U: {"user":..,"devices":n,"state":"online"|"idle","meta":{..}}; in a leave, devices is 0, the rest as last told.

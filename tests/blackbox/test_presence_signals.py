@@ -94,6 +94,34 @@ def test_meta_is_the_newest_of_the_devices_and_its_change_comes_as_a_join(device
     a.until(lambda: here(a, space).get(b.user, {}).get("meta") == {"colour": "blue"}, what="the new meta")
 
 
+def test_who_leaves_takes_his_meta_along(device):
+    a, b = device(), device()
+    second = device(b.user)
+    space = room(a, b)
+    listen(a, space)
+    b.open(space, meta={"on": "laptop"})
+    a.until(lambda: here(a, space).get(b.user, {}).get("meta") == {"on": "laptop"})
+    second.open(space, meta={"on": "phone"})
+    a.until(lambda: here(a, space)[b.user]["meta"] == {"on": "phone"})
+    second.disconnect()
+    a.until(lambda: here(a, space)[b.user]["meta"] == {"on": "laptop"}, what="the meta of the device that stays")
+    assert here(a, space)[b.user]["devices"] == 1
+
+
+def test_a_meta_belongs_to_the_spaces_of_its_open(device):
+    a, b = device(), device()
+    one, other, third = room(a, b), room(a, b), room(a, b)
+    for space in (one, other, third):
+        b.send({"type": "close", "space": space})
+        listen(a, space)
+    b.open(one, meta={"typing": True})
+    b.open(other)
+    b.open(third, meta={"of": "third"})
+    a.until(lambda: b.user in here(a, one) and b.user in here(a, other) and b.user in here(a, third))
+    quiet(a, 2.5)
+    assert [here(a, space)[b.user]["meta"] for space in (one, other, third)] == [{"typing": True}, {}, {"of": "third"}]
+
+
 def test_a_background_session_does_not_make_its_user_look_online(device):
     a, b = device(), device(background=True)
     space = f"chat:{a.user}"

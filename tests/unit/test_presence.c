@@ -205,6 +205,22 @@ static void a_change_of_meta_comes_as_a_join(void **state)
     assert_non_null(strstr(desk->frame, "\"join\":[{\"user\":\"ana\",\"devices\":2,\"state\":\"online\",\"meta\":{\"a\":2}}]"));
 }
 
+static void the_meta_is_the_newest_of_the_devices_that_are_here(void **state)
+{
+    struct desk *desk = *state;
+    tell_as(desk, 0, "ana", "device-1", 1, PRESENCE_ONLINE, "{\"a\":1}");
+    tell_as(desk, 0, "ana", "device-2", 2, PRESENCE_ONLINE, "{\"a\":2}");
+    pass(desk, 2000);
+    tell_as(desk, 0, "ana", "device-1", 1, PRESENCE_IDLE, "{\"a\":1}"); /* told again with another state: no newer for that */
+    assert_int_equal(pass(desk, 2000), 0);
+    tell_as(desk, 0, "ana", "device-2", 2, PRESENCE_OFFLINE, "");
+    assert_int_equal(pass(desk, 2000), 1);
+    assert_non_null(strstr(desk->frame, "\"join\":[{\"user\":\"ana\",\"devices\":1,\"state\":\"idle\",\"meta\":{\"a\":1}}]"));
+    tell_as(desk, 0, "ana", "device-1", 1, PRESENCE_OFFLINE, "");
+    assert_int_equal(pass(desk, 12000), 1);
+    assert_non_null(strstr(desk->frame, "\"meta\":{\"a\":1}")); /* a leave: as last told */
+}
+
 static void a_gateway_that_dies_takes_its_sessions_with_grace(void **state)
 {
     struct desk *desk = *state;
@@ -285,6 +301,7 @@ int main(void)
         PRESENCE_TEST(a_users_state_is_that_of_his_most_awake_device),
         PRESENCE_TEST(two_sessions_of_one_device_are_one_device),
         PRESENCE_TEST(a_change_of_meta_comes_as_a_join),
+        PRESENCE_TEST(the_meta_is_the_newest_of_the_devices_that_are_here),
         PRESENCE_TEST(a_gateway_that_dies_takes_its_sessions_with_grace),
         PRESENCE_TEST(a_partition_that_went_is_forgotten_without_a_word),
         PRESENCE_TEST(a_crowd_is_counted_and_told_in_slices),
