@@ -35,7 +35,9 @@ static void recheck(struct hub_space *space, const struct link_tell *tell)
         bool founder = tell->prev == 0 && span_equal(tell->user, hub_space_user(sub->session));
         bool meant = tell->recheck_all && !founder;
         for (size_t k = 0; k < tell->removed_count; k++) meant = meant || span_equal(tell->removed[k], hub_space_user(sub->session));
-        if (meant) hub_pull_heal(sub);
+        if (!meant) continue;
+        sub->again = true;
+        hub_pull_heal(sub);
     }
 }
 

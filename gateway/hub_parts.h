@@ -76,6 +76,7 @@ struct hub_pull {
     bool first;               /* no page of the run was sent yet */
     bool presence;
     struct page_run run;
+    uint64_t least;           /* a page of an older head judges nothing: its owner has not come to what is to be judged anew */
     int64_t not_before_ms;    /* after a BUSY */
     struct hub_held *held;    /* oldest first */
 };

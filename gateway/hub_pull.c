@@ -96,6 +96,7 @@ void hub_pull_heal(struct hub_sub *sub)
     }
     pull->first = true;
     pull->run.place = sub->place;
+    pull->least = sub->again ? sub->space->head : 0;
     sub->behind = false;
     sub->again = false;
     hub_pull_start(sub, pull);
@@ -388,7 +389,7 @@ void hub_pull_page(struct hub *hub, const struct link_tell *tell)
             continue;
         }
         struct hub_session *session = pull->sub->session;
-        if (err != ERR_OK) take_refusal(hub, pull, err);
+        if (err != ERR_OK || tell->page->head < pull->least) take_refusal(hub, pull, err != ERR_OK ? err : ERR_BUSY);
         else take_page(pull, tell->page, &tell->page->parts[i]);
         hub_send_at_once(session);
     }

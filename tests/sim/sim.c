@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { QUIET_CHECKS = 4, CHECK_US = 300000, SETTLE_US = 200000000 };
+enum { QUIET_CHECKS = 4, CHECK_US = 300000, SETTLE_US = 15000000, CONVERGE_US = 200000000 };
 
 static struct sim the_sim;
 struct sim *sim_current(void) { return &the_sim; }
@@ -101,9 +101,9 @@ static bool is_quiet(const struct sim *sim)
     return true;
 }
 
-static bool settle(struct sim *sim)
+static bool settle(struct sim *sim, int64_t most_us)
 {
-    int64_t until_us = sim->now_us + SETTLE_US;
+    int64_t until_us = sim->now_us + most_us;
     for (int quiet = 0; sim->now_us < until_us && sim->why[0] == '\0';) {
         sim_pass(sim, CHECK_US);
         quiet = is_quiet(sim) ? quiet + 1 : 0;
@@ -112,7 +112,7 @@ static bool settle(struct sim *sim)
     return false;
 }
 
-void sim_settle(struct sim *sim) { (void)settle(sim); }
+void sim_settle(struct sim *sim) { (void)settle(sim, SETTLE_US); }
 
 /* ---- ending ---- */
 
@@ -169,7 +169,7 @@ static void finish(struct sim *sim)
     sim_begin(sim);
     if (sim->stopped || sim->why[0] != '\0') return;
     if (!sim->calm) sim_calm(sim);
-    if (!settle(sim) && sim->why[0] == '\0') {
+    if (!settle(sim, CONVERGE_US) && sim->why[0] == '\0') {
         tell_what_waits(sim, why, sizeof why);
         sim_fail(sim, "%s", why);
         return;

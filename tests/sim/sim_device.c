@@ -133,7 +133,10 @@ static void on_timer(struct sim *sim, struct sim_event *event)
     }
     for (size_t i = 0; device->welcome && i < sim->spaces_count; i++) {
         struct sim_copy *copy = &device->store.copies[i];
-        if (copy->reopen_ms != 0 && now_ms >= copy->reopen_ms && copy->wanted) sim_device_reopen(device, i);
+        if (copy->reopen_ms != 0 && now_ms >= copy->reopen_ms) {
+            copy->reopen_ms = 0;
+            if (copy->wanted) sim_device_reopen(device, i);
+        }
         if (copy->resend_ms != 0 && now_ms >= copy->resend_ms) sim_device_resend(device, i, 0);
     }
     sim_device_arm(device);

@@ -13,7 +13,7 @@
 #include "tests/checker/checker.h"
 #include "tests/sim/sim_judge.h"
 
-enum { TEXT_BYTES_MAX = 33554432, DOCS_MAX = 2048, CONVERGE_MS = 1000 /* the run goes on for longer than that when all is quiet */ };
+enum { TEXT_BYTES_MAX = 33554432, DOCS_MAX = 2048, PAGES_MAX = 16, CONVERGE_MS = 1000 /* the run goes on for longer than that when all is quiet */ };
 
 struct judge_part {
     struct map_state state;
@@ -27,7 +27,7 @@ struct sim_judge {
     struct judge_part parts[SIM_PARTITIONS_MAX];
     bool may[SIM_SPACES_MAX][SIM_DEVICES_MAX], told[SIM_SPACES_MAX][SIM_DEVICES_MAX];
     struct arena arena;
-    struct buf text;
+    struct buf texts[PAGES_MAX]; /* of the pages of one look */
     uint64_t *seen;             /* pushes that had an outcome: hashes, an open table */
     size_t seen_count, seen_room;
 };
@@ -79,7 +79,7 @@ void sim_judge_open(struct sim *sim)
     sim->judge = judge;
     judge->checker = checker_open(&options);
     arena_init(&judge->arena, TEXT_BYTES_MAX);
-    buf_init(&judge->text, TEXT_BYTES_MAX);
+    for (int i = 0; i < PAGES_MAX; i++) buf_init(&judge->texts[i], TEXT_BYTES_MAX);
     open_owners(sim);
     tell_of(sim, CHECKER_FAULTS);
 }
@@ -91,7 +91,7 @@ void sim_judge_close(struct sim *sim)
     close_owners(judge);
     checker_close(judge->checker);
     arena_fini(&judge->arena);
-    buf_fini(&judge->text);
+    for (int i = 0; i < PAGES_MAX; i++) buf_fini(&judge->texts[i]);
     free(judge->seen);
     free(judge);
     sim->judge = NULL;
@@ -242,6 +242,7 @@ void sim_judge_record(struct sim *sim, uint32_t partition, const struct sim_reco
     struct owner_record in = {record->offset, record->time_ms, blob_span(record->bytes)};
     struct owner_out out;
     struct record decoded;
+    if (record->offset < owner_next_offset(part->owner)) return; /* the log was cut: such a plan ends by what the owners say */
     enum err err = owner_step(part->owner, &reader, &in, &out);
     if (err != ERR_OK) {
         if (err != ERR_VERSION) sim_fail(sim, "the owner says %s", err_name(err));
@@ -279,7 +280,6 @@ struct sim_look {
     struct checker_doc docs[DOCS_MAX];
     struct checker_number sums[16];
     struct checker_part parts[64];
-    char cursor[CURSOR_BYTES_MAX];
 };
 
 static void read_sums(struct span text, struct checker_event *event, struct sim_look *look)
@@ -317,27 +317,32 @@ static void look_at(struct sim *sim, struct state_reader reader, const struct ow
     struct page_request request = {.space = name, .ns = namespace_find(owner_namespaces(owner), name_namespace(name)),
                                    .log = span_text(sim->log.name), .clock_ms = owner_clock_ms(owner), .run = {.from_nothing = true},
                                    .waiters_count = 1, .waiters = &waiter};
-    struct page page;
+    struct page page = {.more = true};
     struct json_value docs;
     if (request.ns == NULL) return;
+    struct checker_event event = {.kind = kind, .log = span_text(sim->log.name), .space = name, .docs = look.docs, .window_ms = request.ns->window_ms,
+                                  .sums = look.sums, .parts = look.parts};
     arena_reset(&sim->judge->arena);
-    buf_reset(&sim->judge->text);
-    enum err err = page_make(&request, &reader, &sim->judge->arena, &sim->judge->text, &page);
-    if (err != ERR_OK || page.more) {
-        sim_fail(sim, "%s cannot be looked at: %s", sim->spaces[space], err == ERR_OK ? "more than one page" : err_name(err));
-        return;
+    for (size_t i = 0; page.more; i++) {
+        enum err err = ERR_TOO_LARGE;
+        buf_reset(&sim->judge->texts[i % PAGES_MAX]);
+        if (i < PAGES_MAX) err = page_make(&request, &reader, &sim->judge->arena, &sim->judge->texts[i], &page);
+        if (err != ERR_OK) {
+            sim_fail(sim, "%s cannot be looked at: %s", sim->spaces[space], err_name(err));
+            return;
+        }
+        bool strict = json_check(page.docs, &docs, NULL);
+        assert(strict);
+        event.docs_count += sim_judge_docs(docs, look.docs + event.docs_count, DOCS_MAX - event.docs_count);
+        read_parts(docs, &event, &look);
+        request.run = page.next;
     }
+    read_sums(page.sum, &event, &look);
     struct buf cursor;
     struct cursor at = {.place = page.head};
     buf_init(&cursor, CURSOR_BYTES_MAX);
     cursor_encode(&cursor, span_text(sim->log.name), name, &at);
-    struct checker_event event = {.kind = kind, .log = span_text(sim->log.name), .space = name, .to = buf_span(&cursor), .docs = look.docs, .window_ms = request.ns->window_ms,
-                                  .sums = look.sums, .parts = look.parts};
-    bool strict = json_check(page.docs, &docs, NULL);
-    assert(strict);
-    event.docs_count = sim_judge_docs(docs, look.docs, DOCS_MAX);
-    read_sums(page.sum, &event, &look);
-    read_parts(docs, &event, &look);
+    event.to = buf_span(&cursor);
     sim_judge_event(sim, &event);
     buf_fini(&cursor);
 }

@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { JOBS_MAX = 64, TRY_SECONDS = 10, SHRINK_SECONDS = 60, NOT_THE_SAME = 3, FAILED = 1 };
+enum { JOBS_MAX = 64, TRY_SECONDS = 25, SHRINK_SECONDS = 30, NOT_THE_SAME = 3, FAILED = 1 };
 
 /* What children tell, in memory that all share. */
 struct board {
@@ -108,6 +108,7 @@ static _Noreturn void job(struct board *board, unsigned at, uint64_t from, uint6
         struct sim_plan plan = {0};
         struct sim_result first, second;
         board->jobs[at].seed = from + i;
+        alarm(TRY_SECONDS); /* one that does not end is a failure too */
         sim_plan_draw(from + i, &plan);
         sim_run(&plan, NULL, NULL, &first);
         sim_run(&plan, NULL, NULL, &second);
