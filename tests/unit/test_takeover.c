@@ -309,9 +309,11 @@ static void nothing_is_answered_for_before_all_that_is_silent_is_stored(void **s
     open_worker(s, true, 4, 3);
     assert_false(s->owned);
     run(s, 4);
+    assert_false(s->owned); /* nor before the log's end as it was */
+    run(s, RECORDS_MAX);
     assert_true(s->owned);
     close_worker(s);
-    assert_int_equal(stored_up_to(s), 4);
+    assert_int_equal(stored_up_to(s), 6);
 }
 
 static void what_the_journal_refused_is_not_stored(void **state)
