@@ -104,7 +104,7 @@ vectors-check: build/setup-test ## a second reading of the protocol, in Python, 
 	@set -o pipefail; /usr/bin/python3 tests/tools/check_vectors.py | sed 's/ vectors agree, / passed, /; s/ differ$$/ failed/'
 schemas: tidegate build/venv/ready ## every frame's schema, and the examples beside it
 	@build/venv/bin/python -m pytest -q tests/schemas
-deploy-test: tidegate build/deploy/ready tests/deploy/node_modules/.ready ## what it is run with: image, compose file, chart, alerts, published schemas
+deploy-test: tidegate build/deploy/ready tests/deploy/node_modules/.ready build/setup-cluster ## what it is run with: image, compose file, chart, alerts, published schemas
 	@build/venv/bin/python -m pytest -q tests/deploy
 deploy-full: tidegate build/deploy/ready build/deploy/bin/helm3 ## by hand, with Go: Helm 3 too, kube-score, the operators' definitions
 	@build/venv/bin/python -m pytest -q tests/deploy/full.py

@@ -2,6 +2,7 @@
 
 import fnmatch
 import re
+import subprocess
 
 from tools import ROOT, VENV, complaints
 
@@ -33,6 +34,14 @@ def context_wants(root):
         paths |= {str(path.relative_to(ROOT)) for path in ROOT.glob(pattern)}
     assert len(paths) > 100, "build ./tidegate first"
     return sorted(paths)
+
+
+def needed():
+    """The libraries that the binary itself names, and those that the image's packages hold."""
+    read = subprocess.run(["readelf", "-d", ROOT / "tidegate"], capture_output=True, text=True, check=True).stdout
+    packages = subprocess.run([ROOT / "tools/packages-of", ROOT / "tidegate"], capture_output=True, text=True)
+    held = subprocess.run(["dpkg-query", "-L", *packages.stdout.split()], capture_output=True, text=True).stdout
+    return set(re.findall(r"NEEDED.*\[(.*)\]", read)), {line.split("/")[-1] for line in held.splitlines()}
 
 
 def image(root):

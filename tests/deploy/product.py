@@ -7,10 +7,6 @@ import subprocess
 from tools import ROOT
 
 
-# Commands that the files name already.
-COMING = {"gateway", "worker"}
-
-
 def said(*command):
     return subprocess.run([ROOT / "tidegate", *command], capture_output=True, text=True, check=True).stdout
 
@@ -35,8 +31,6 @@ def metrics():
 def misuse(where, words, environment):
     """Findings in one call of the binary: a command, options or variables that it does not have."""
     command = words[0] if words else ""
-    if command in COMING - commands():
-        return []
     if command not in commands():
         return [f"{where}: tidegate has no command '{command}'"]
     flags = {word.split("=")[0] for word in words[1:] if word.startswith("--") and word != "--help"}

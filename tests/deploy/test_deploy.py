@@ -6,7 +6,7 @@ import pytest
 from chart import chart, helm
 from compose import balancer, compose
 from contracts import asyncapi, openapi
-from image import image
+from image import image, needed
 from layout import layout
 from monitoring import monitoring
 from tools import HERE, ROOT
@@ -118,6 +118,13 @@ def test_a_planted_mistake_is_found(tmp_path, check, file, old, new, word):
     (tmp_path / file).write_text(text.replace(old, new, 1))
     found = "\n".join(CHECKS[check](tmp_path))
     assert word in found, found
+
+
+def test_the_image_has_the_packages_of_every_library_that_the_binary_names():
+    libraries, held = needed()
+    assert "librdkafka.so.1" in libraries
+    assert libraries - held == set()
+    assert "libwebsockets-evlib_uv.so" in held  # opened at run time
 
 
 # what the values say, a word of the refusal
