@@ -164,14 +164,15 @@ Server = ClusterServer if TARGET == "cluster" else ServeServer
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "serve: about `tidegate serve` itself, not about what it serves")
+    config.addinivalue_line("markers", "cluster: about gateways and workers as processes of their own")
 
 
 def pytest_collection_modifyitems(config, items):
-    if TARGET != "cluster":
-        return
-    left_out = [item for item in items if item.get_closest_marker("serve")]
-    items[:] = [item for item in items if not item.get_closest_marker("serve")]
-    config.hook.pytest_deselected(items=left_out)
+    other = "serve" if TARGET == "cluster" else "cluster"
+    left_out = [item for item in items if item.get_closest_marker(other)]
+    items[:] = [item for item in items if not item.get_closest_marker(other)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,0 +1,43 @@
+"""Somebody else who reads `updates`: read_committed, nothing of ours but the topic's name."""
+
+import json
+import time
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
+
+
+class Downstream:
+    def __init__(self, hosts, topic, partitions):
+        self.docs, self.headers, self.revs, self.backwards, self.read = {}, {}, {}, [], 0
+        self.consumer = Consumer({"bootstrap.servers": hosts, "group.id": f"downstream-{time.monotonic_ns()}", "isolation.level": "read_committed",
+                                  "enable.auto.commit": False, "auto.offset.reset": "earliest"})
+        self.consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in range(partitions)])
+
+    def take(self, timeout=0.1):
+        for message in self.consumer.consume(500, timeout):
+            if message.error():
+                assert message.error().code() == KafkaError._PARTITION_EOF, message.error()
+                continue
+            self.read += 1
+            key = message.key().decode()
+            self.headers[key] = dict(message.headers())
+            if message.value() is None:
+                self.docs.pop(key, None)
+                continue
+            doc = json.loads(message.value())
+            if doc["rev"] < self.revs.get(key, 0):
+                self.backwards.append((key, self.revs[key], doc["rev"]))
+            self.revs[key] = doc["rev"]
+            if doc.get("deleted"):
+                self.docs.pop(key, None)
+            else:
+                self.docs[key] = doc["body"]
+
+    def until(self, holds, timeout=60):
+        end = time.monotonic() + timeout
+        while not holds():
+            assert time.monotonic() < end, f"after {self.read} records: {self.docs}"
+            self.take()
+
+    def close(self):
+        self.consumer.close()
