@@ -110,7 +110,9 @@ deploy-full: tidegate build/deploy/ready build/deploy/bin/helm3 ## by hand, with
 	@build/venv/bin/python -m pytest -q tests/deploy/full.py
 blackbox: tidegate $(OUT)/tools/check_history build/venv/ready ## the protocol, against the running server
 	@build/venv/bin/python -m pytest -q tests/blackbox
-.PHONY: cluster blackbox-cluster
+.PHONY: cluster blackbox-cluster bench-cluster
+bench-cluster: tidegate build/venv/ready build/setup-cluster ## push to delivery through Kafka beside the broker alone; changes a second through one worker
+	@build/venv/bin/python bench/cluster
 blackbox-cluster: tidegate $(OUT)/tools/check_history build/venv/ready build/setup-cluster ## the same, against gateways and workers on a real Kafka and Redis
 	@TARGET=cluster build/venv/bin/python -m pytest -q tests/blackbox
 kafka: $(KAFKA) build/setup-cluster ## log and journal on a real broker, started for it

@@ -7,7 +7,7 @@
 #include "backends/kafka/kafka_reader_parts.h"
 #include "base/log.h"
 
-enum { METADATA_MS = 15000, POLL_AT_ONCE = 64 };
+enum { METADATA_MS = 15000 };
 
 void kafka_reader_fail(struct kafka_reader *reader, enum err err, const char *why)
 {
@@ -44,6 +44,7 @@ void kafka_reader_freed(struct kafka_reader *reader)
         reader->unassign_due = false;
         rd_kafka_assign(reader->member, NULL); /* INVARIANT 2 */
     }
+    kafka_reader_renew(reader);
     kafka_reader_go_on_closing(reader);
 }
 
@@ -56,7 +57,7 @@ static void release(struct log_reader *base, uint32_t partition)
     kafka_reader_freed(reader);
 }
 
-static void take_back(struct kafka_reader *reader)
+void kafka_reader_take_back(struct kafka_reader *reader)
 {
     for (uint32_t i = 0; i < reader->base.partitions; i++) {
         struct part *part = &reader->parts[i];
@@ -69,44 +70,6 @@ static void take_back(struct kafka_reader *reader)
             else release(&reader->base, i);
         }
     }
-}
-
-static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t what, rd_kafka_topic_partition_list_t *list, void *opaque)
-{
-    struct kafka_reader *reader = opaque;
-    reader->counters->rebalances++;
-    if (what == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
-        log_line(LOG_INFO_LEVEL, "partitions_given", "count=%d", list->cnt);
-        reader->in_group = true;
-        rd_kafka_assign(rk, list);
-        rd_kafka_pause_partitions(rk, list); /* the member fetches nothing */
-        if (!reader->closing) kafka_reader_take(reader, list);
-        return;
-    }
-    log_line(LOG_INFO_LEVEL, "partitions_taken", "count=%d lost=%d", list->cnt, rd_kafka_assignment_lost(rk));
-    reader->in_group = false;
-    reader->unassign_due = true;
-    take_back(reader);
-    kafka_reader_freed(reader);
-}
-
-/* ---- the member ---- */
-
-static bool serve_member(void *ctx)
-{
-    struct kafka_reader *reader = ctx;
-    rd_kafka_message_t *message = NULL;
-    for (int i = 0; i < POLL_AT_ONCE && (message = rd_kafka_consumer_poll(reader->member, 0)) != NULL; i++) {
-        char why[256];
-        if (message->err == RD_KAFKA_RESP_ERR__FATAL) {
-            rd_kafka_fatal_error(reader->member, why, sizeof why);
-            kafka_reader_fail(reader, ERR_CONFIG, why);
-        } else if (message->err != 0 && message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-            log_line(LOG_WARN_LEVEL, "kafka", "client=member said=\"%s\"", rd_kafka_message_errstr(message));
-        }
-        rd_kafka_message_destroy(message);
-    }
-    return message != NULL;
 }
 
 bool kafka_reader_ready(const struct kafka_reader *reader, const char **ret_why)
@@ -137,25 +100,6 @@ rd_kafka_consumer_group_metadata_t *kafka_reader_group(struct kafka_reader *read
 }
 
 /* ---- opening ---- */
-
-static enum err open_member(struct kafka_reader *reader, char *why, size_t why_bytes)
-{
-    char session_ms[16];
-    snprintf(session_ms, sizeof session_ms, "%llu", (unsigned long long)(reader->options.session_s == 0 ? 10 : reader->options.session_s) * 1000);
-    struct kafka_property extra[] = {
-        {"group.id", reader->stamp.group}, {"partition.assignment.strategy", "range"}, {"isolation.level", "read_committed"},
-        {"enable.auto.commit", "false"}, {"enable.auto.offset.store", "false"}, {"auto.offset.reset", "latest"},
-        {"session.timeout.ms", session_ms}, {"heartbeat.interval.ms", "1000"}, {NULL, NULL}, {NULL, NULL}};
-    if (reader->options.instance != NULL) extra[8] = (struct kafka_property){"group.instance.id", reader->options.instance};
-    rd_kafka_conf_t *made = kafka_conf_make(&reader->options, extra, why, why_bytes);
-    if (made == NULL) return ERR_CONFIG;
-    rd_kafka_conf_set_opaque(made, reader);
-    rd_kafka_conf_set_rebalance_cb(made, on_rebalance);
-    reader->member = kafka_conf_open(RD_KAFKA_CONSUMER, made, why, why_bytes);
-    if (reader->member == NULL) return ERR_CONFIG;
-    rd_kafka_poll_set_consumer(reader->member);
-    return ERR_OK;
-}
 
 static enum err open_data(struct kafka_reader *reader, char *why, size_t why_bytes)
 {
@@ -197,16 +141,6 @@ static void free_reader(struct kafka_reader *reader)
     free(reader);
 }
 
-static enum err subscribe(struct kafka_reader *reader, char *why, size_t why_bytes)
-{
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(list, reader->stamp.topics[KAFKA_CHANGES], RD_KAFKA_PARTITION_UA);
-    rd_kafka_resp_err_t code = rd_kafka_subscribe(reader->member, list);
-    rd_kafka_topic_partition_list_destroy(list);
-    if (code != 0) snprintf(why, why_bytes, "%s", rd_kafka_err2str(code));
-    return code == 0 ? ERR_OK : ERR_BUSY;
-}
-
 static const struct log_reader_ops reader_ops = {kafka_reader_start, kafka_reader_pause, kafka_reader_trim, kafka_reader_range, kafka_reader_read, release};
 
 enum err kafka_reader_open(const struct kafka_options *options, const struct kafka_stamp *stamp, struct uv_loop_s *loop,
@@ -227,15 +161,14 @@ enum err kafka_reader_open(const struct kafka_options *options, const struct kaf
     reader->counters = counters;
     reader->parts = parts;
     enum err err = open_data(reader, why, why_bytes);
-    if (err == ERR_OK) err = open_member(reader, why, why_bytes);
-    if (err == ERR_OK) err = subscribe(reader, why, why_bytes);
+    if (err == ERR_OK) err = kafka_reader_open_member(reader, why, why_bytes);
     if (err != ERR_OK) {
         dispose(reader);
         free_reader(reader);
         return err;
     }
     rd_kafka_queue_t *again = rd_kafka_queue_get_consumer(reader->member);
-    bool woken = kafka_wake_open(&reader->member_wake, loop, again, reader, serve_member);
+    bool woken = kafka_wake_open(&reader->member_wake, loop, again, reader, kafka_reader_serve_member);
     woken = woken && kafka_wake_open(&reader->data_wake, loop, reader->queue, reader, kafka_reader_serve);
     if (!woken) abort(); /* no file descriptor at start: nothing could be served either */
     uv_timer_init(loop, &reader->trim_timer);
@@ -252,7 +185,7 @@ struct log_reader *kafka_reader_log(struct kafka_reader *reader) { return &reade
 static void end_clients(uv_work_t *work)
 {
     struct kafka_reader *reader = work->data;
-    rd_kafka_consumer_close(reader->member); /* leaves the group, unless it is a static member */
+    if (reader->member != NULL) rd_kafka_consumer_close(reader->member); /* leaves the group, unless it is a static member */
     reader->queue = NULL;                    /* the wake let go of it */
     dispose(reader);
 }

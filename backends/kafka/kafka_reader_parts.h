@@ -1,4 +1,4 @@
-/* Internal to kafka_reader*.c: the member and its partitions (kafka_reader.c), taking over (kafka_reader_take.c), records
+/* Internal to kafka_reader*.c: its partitions (kafka_reader.c), the member of the group (kafka_reader_member.c), taking over (kafka_reader_take.c), records
  * (kafka_reader_data.c), forgetting (kafka_reader_trim.c). */
 #ifndef TIDEGATE_BACKENDS_KAFKA_KAFKA_READER_PARTS_H
 #define TIDEGATE_BACKENDS_KAFKA_KAFKA_READER_PARTS_H
@@ -55,11 +55,14 @@ struct kafka_reader {
     uv_mutex_t lock;
     struct part *parts;
     bool in_group, unassign_due, failed;
+    bool member_lost;         /* it cannot go on: another takes its place when everything was given back */
+    atomic_bool renewing;     /* on another thread */
+    int64_t lost_ms;          /* the last time; 0: never */
     bool works_trim;
     atomic_bool closing;
     bool handles_closing;
     unsigned works, handles;  /* on other threads; to be closed */
-    uv_work_t ending;
+    uv_work_t ending, renewal;
     char *read_bytes;         /* of the last read() */
     void *closed_ctx;
     void (*closed)(void *ctx);
@@ -70,6 +73,12 @@ void kafka_reader_fail(struct kafka_reader *reader, enum err err, const char *wh
 void kafka_reader_freed(struct kafka_reader *reader);       /* a partition was let go of: perhaps the last */
 size_t kafka_reader_held(const struct kafka_reader *reader); /* partitions that are not free */
 void kafka_reader_go_on_closing(struct kafka_reader *reader);
+
+/* kafka_reader_member.c */
+enum err kafka_reader_open_member(struct kafka_reader *reader, char *why, size_t why_bytes);
+bool kafka_reader_serve_member(void *reader);
+void kafka_reader_renew(struct kafka_reader *reader); /* where the member is lost and nothing is held any more */
+void kafka_reader_take_back(struct kafka_reader *reader);
 
 /* kafka_reader_take.c */
 void kafka_reader_take(struct kafka_reader *reader, const rd_kafka_topic_partition_list_t *list);

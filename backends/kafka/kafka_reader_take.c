@@ -107,6 +107,7 @@ static void on_done(uv_work_t *work, int status)
     }
     if (taking->err != ERR_OK && !reader->closing) kafka_reader_fail(reader, taking->err, taking->why);
     free(taking);
+    kafka_reader_renew(reader);
     kafka_reader_go_on_closing(reader);
 }
 

@@ -64,12 +64,15 @@ static void on_done(uv_work_t *work, int status)
     free(trimming);
     reader->works_trim = false;
     reader->works--;
+    kafka_reader_renew(reader);
     kafka_reader_go_on_closing(reader);
 }
 
 void kafka_reader_on_trim_timer(uv_timer_t *timer)
 {
     struct kafka_reader *reader = timer->data;
+    /* A member that is not polled for five minutes (max.poll.interval.ms) is taken for stuck, and a quiet one's queue wakes nobody. */
+    if (!reader->renewing && !reader->closing) (void)kafka_reader_serve_member(reader);
     if (reader->works_trim || reader->closing) return;
     struct trimming *trimming = calloc(1, sizeof *trimming);
     if (trimming == NULL) return; /* another minute */

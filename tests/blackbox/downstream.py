@@ -8,7 +8,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartiti
 
 class Downstream:
     def __init__(self, hosts, topic, partitions):
-        self.docs, self.headers, self.revs, self.backwards, self.read = {}, {}, {}, [], 0
+        self.docs, self.headers, self.raw, self.revs, self.backwards, self.values, self.read = {}, {}, {}, {}, [], [], 0
         self.consumer = Consumer({"bootstrap.servers": hosts, "group.id": f"downstream-{time.monotonic_ns()}", "isolation.level": "read_committed",
                                   "enable.auto.commit": False, "auto.offset.reset": "earliest"})
         self.consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in range(partitions)])
@@ -21,10 +21,14 @@ class Downstream:
             self.read += 1
             key = message.key().decode()
             self.headers[key] = dict(message.headers())
+            self.raw[key] = message.value()
             if message.value() is None:
                 self.docs.pop(key, None)
                 continue
+            if not message.topic().endswith("updates"):
+                continue
             doc = json.loads(message.value())
+            self.values.append(doc)
             if doc["rev"] < self.revs.get(key, 0):
                 self.backwards.append((key, self.revs[key], doc["rev"]))
             self.revs[key] = doc["rev"]

@@ -7,9 +7,10 @@ import threading
 import time
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from client import Closed, Device, op
-from conftest import unique
+from conftest import ROOT, unique
 from test_resume_reset import namespace
 
 pytestmark = pytest.mark.cluster
@@ -183,3 +184,19 @@ def test_updates_are_cloud_events(make_server, reader):
     assert headers["ce_subject"].decode() == key and headers["content-type"] == b"application/json"
     assert headers["ce_source"].startswith(b"/tidegate/") and headers["ce_id"].startswith(headers["ce_subject"])
     assert headers["ce_time"].endswith(b"Z")
+    assert along.values, "what the topics carry fits its schema"
+    for schema, values in (("update", along.values), ("state-partition", partition_records(one))):
+        check = Draft202012Validator(json.loads((ROOT / f"schemas/records/{schema}.schema.json").read_text()))
+        for value in values:
+            check.validate(value)
+
+
+def partition_records(server):
+    from downstream import Downstream
+    deployment = server.deployment
+    state = Downstream(deployment.services.kafka, f"{deployment.prefix}state", deployment.partitions)
+    try:
+        state.until(lambda: "partition" in state.raw)
+        return [json.loads(state.raw["partition"])]
+    finally:
+        state.close()
