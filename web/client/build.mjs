@@ -15,6 +15,11 @@ import { minify } from 'terser';
 
 const here = dirname(fileURLToPath(import.meta.url)), root = join(here, '../..'), app = join(root, 'web/app'), demo = join(root, 'web/demo');
 const CLIENT_BYTES_MAX = 20000; // gzipped, minified
+/* Members that no app, store, frame or message between tabs ever sees: their names may go. */
+const INTERNAL = ['isFresh', 'isReady', 'isMarking', 'fromNothing', 'refusals', 'markSent', 'outboxSpaces', 'isTokenBad', 'notBefore', 'greeted', 'answered', 'stampOf',
+  'isLater', 'isSameDevice', 'onFrames', 'onEnd', 'turn', 'sendFrame', 'touchDevice', 'documents', 'byId', 'stamps', 'revive', 'revOf', 'oldest', 'hereIn', 'stateOf',
+  'listenTo', 'isLeading', 'isWanted', 'committed', 'touched', 'isLoaded', 'rescan',
+  'isLive', 'fresh', 'later', 'drop', 'waiting', 'failed', 'floor', 'meet', 'welcome', 'elect', 'fork', 'refuse', 'become', 'exists'];
 const common = { bundle: true, format: 'esm', target: 'es2022', charset: 'utf8', logLevel: 'warning', absWorkingDir: here };
 
 const tsc = (project) => execFileSync(process.execPath, [join(here, 'node_modules/typescript/bin/tsc'), '-p', project], { stdio: 'inherit' });
@@ -24,20 +29,20 @@ async function buildPackage() {
   tsc(here);
   await build({ ...common, entryPoints: ['src/index.ts', 'src/memory.ts', 'src/react.ts', 'src/service-worker.ts'], outdir: 'dist', splitting: true, external: ['react'] });
   const { outputFiles: [whole] } = await build({ ...common, entryPoints: ['src/index.ts'], outfile: 'dist/tidegate.js', write: false });
-  writeFileSync(join(here, 'dist/tidegate.js'), (await minify(whole.text, { module: true, ecma: 2022, compress: { passes: 3, keep_fargs: false } })).code);
+  writeFileSync(join(here, 'dist/tidegate.js'), (await minify(whole.text, { module: true, ecma: 2022, compress: { passes: 3, keep_fargs: false }, mangle: { properties: { regex: new RegExp(`^(${INTERNAL.join('|')})$`) } } })).code);
   const bytes = gzipSync(readFileSync(join(here, 'dist/tidegate.js')), { level: 9 }).length;
   console.log(`@tidegate/client: ${bytes} bytes gzipped, of at most ${CLIENT_BYTES_MAX}`);
   if (bytes > CLIENT_BYTES_MAX) throw new Error('the client has grown past its bound');
 }
 
-/* The demo imports the client from beside it, as any page would: one copy, readable. */
+/* The demo imports the client from beside it, as any page would: the very file that the package ships. */
 async function buildDemo() {
   const outputs = new Map();
   const add = async (options) => {
     for (const file of (await build({ ...common, ...options, write: false })).outputFiles) outputs.set(file.path.slice(demo.length + 1), Buffer.from(file.contents));
   };
   const beside = { name: 'beside', setup: (b) => b.onResolve({ filter: /^@tidegate\/client$/ }, () => ({ path: './tidegate.js', external: true })) };
-  await add({ entryPoints: ['src/index.ts'], outfile: join(demo, 'tidegate.js') });
+  outputs.set('tidegate.js', readFileSync(join(here, 'dist/tidegate.js')));
   for (const [from, to] of [['main.ts', 'demo.js'], ['phone.ts', 'phone.js']]) await add({ entryPoints: [join(app, from)], outfile: join(demo, to), plugins: [beside] });
   const worker = { '@tidegate/client/service-worker': join(here, 'src/service-worker.ts') };
   await add({ entryPoints: [join(app, 'sw.ts')], outfile: join(demo, 'sw.js'), alias: worker, format: 'iife' });

@@ -1,20 +1,18 @@
-/* A device: its store, what it knows in memory, its tabs, and in the leading one the session. Hub of the others.
+/* A device: hub of its keeper (store and memory), its tabs, and in the leading one the session.
  *
  * INVARIANTS
- * 1. What is in memory is what the store held after the last delta taken in; a delta that is missing (`seq`) makes the
- *    space be read again. Only `acked`, presence and status live in memory alone.
- * 2. A write resolves when it is safe in the outbox. What follows is told by its outcome.
- * 3. A store that was deleted under a living page is written anew from memory: nothing that was promised is lost.
+ * 1. A write resolves when it is safe in the outbox. What follows is told by its outcome.
+ * 2. Presence and status live in memory alone; what other tabs must know of them, the leader tells.
  */
-import { Change, newDevice, newSpace } from './copy.js';
 import { systemClock, Times, type Clock } from './clock.js';
+import type { ConnectionState } from './connection.js';
+import { Keeper, type KeeperHost, type Refused } from './keeper.js';
 import { Space } from './space.js';
-import { Session, type ConnectionState, type OpenOptions, type SessionHost } from './session.js';
-import { indexedStore, type Store, type Transaction } from './store.js';
+import { Session, type OpenOptions, type SessionHost } from './session.js';
+import { indexedStore, type Store } from './store.js';
 import { Tabs, type Message } from './tabs.js';
-import { LIMITS, TidegateError, type Delta, type DeviceRecord, type DocRecord, type Frame, type Outcome, type OutboxRecord, type PackRecord, type Person, type RefusedRecord,
-  type SpaceRecord } from './types.js';
-import { SpaceView } from './view.js';
+import { LIMITS, TidegateError, type Frame, type Outcome, type Person, type SpaceRecord } from './types.js';
+import type { SpaceView } from './view.js';
 import { pushBytes, writeOperation, type OperationInput } from './wire.js';
 
 /** What `createClient` takes. */
@@ -39,9 +37,6 @@ export interface ClientOptions {
   /** Every frame, for whoever wants to watch the wire. Only the leading tab has any. */
   onFrame?: (event: { isOut: boolean; text: string; frame?: Frame }) => void;
 }
-
-/** A push that was refused, for its user to settle: `client.retry` or `client.dismiss` with its key. */
-export type Refused = RefusedRecord & { key: number };
 
 /** How the device stands. */
 export interface Status {
@@ -69,8 +64,6 @@ export interface Write {
   settled(): Promise<Outcome>;
 }
 
-const PACK_MS = 1500;
-
 type Events = { status: Status; refused: readonly Refused[]; outcome: Outcome; presence: string; signal: { space: string; user: string; device: string; body: unknown } };
 type Unsubscribe = () => void;
 
@@ -78,8 +71,7 @@ type Unsubscribe = () => void;
 export class Client {
   /** Resolves when the store has been read. */
   readonly ready: Promise<void>;
-  /** @internal */
-  readonly views = new Map<string, SpaceView>();
+  readonly #keeper: Keeper;
   readonly #store: Store;
   readonly #times: Times;
   readonly #tabs: Tabs;
@@ -87,25 +79,18 @@ export class Client {
   readonly #listeners = new Map<string, Set<(value: never) => void>>();
   readonly #dirty = new Set<string>();
   readonly #spaces = new Map<string, Space>();
-  readonly #states = new Map<string, SpaceRecord>();
-  readonly #outboxes = new Map<string, OutboxRecord[]>();
-  readonly #reading = new Map<string, Promise<void>>();
   readonly #waiting = new Map<string, (outcome: Outcome) => void>();
   readonly #wants = new Map<string, Map<string, OpenOptions>>(); /* by life */
   readonly #liveSpaces = new Set<string>();
   readonly #people = new Map<string, { here: Person[]; count: number }>();
   readonly #calls = new Map<number, (answer: Extract<Message, { kind: 'answer' }>) => void>();
-  #device: DeviceRecord = newDevice();
-  #refusedRows: Refused[] = [];
   #state: ConnectionState = 'stopped';
   #error: TidegateError | null = null;
   #lastSyncedAt: Date | null = null;
-  #isLoaded = false;
-  #isKept = false;
   #isLeading = false;
   #isPaused: boolean;
   #isClosed = false;
-  #packing: ReturnType<typeof setTimeout> | undefined;
+  readonly #ended = new AbortController();
   #call = 0;
   #shown: Status | null = null;
   #rescan: ReturnType<typeof setInterval> | undefined;
@@ -115,11 +100,15 @@ export class Client {
     const name = options.name ?? 'tidegate', isShared = options.store === undefined;
     this.#store = options.store ?? indexedStore(`tidegate:${name}`);
     this.#times = new Times(options.clock ?? systemClock);
+    this.#keeper = new Keeper(this.#store, this.#times, this.#keeperHost());
     this.#isPaused = options.autoConnect === false;
     this.#tabs = new Tabs(name, isShared, (message) => this.#hear(message), () => this.#lead());
     this.#session = new Session(this.#host());
-    this.#store.onLost = () => { if (this.#isLoaded && !this.#isClosed) void this.#commit('strict', async () => {}).catch((error: unknown) => this.#fail(error)); };
-    this.ready = this.#load();
+    this.#store.onLost = () => { if (this.#keeper.isLoaded && !this.#isClosed) void this.#keeper.commit('strict', async () => {}).catch((error: unknown) => this.#fail(error)); };
+    this.ready = this.#keeper.load().then(() => {
+      this.#changedStatus();
+      this.#tell('refused', this.refused());
+    });
     this.ready.then(() => { if (!this.#isClosed) this.#tabs.elect(); }, (error: unknown) => this.#fail(error));
     this.#listen();
   }
@@ -148,10 +137,10 @@ export class Client {
   /** Called with the outcome of every push of this device. */
   onOutcome(listener: (outcome: Outcome) => void): Unsubscribe { return this.on('outcome', listener); }
   /** The refused pushes that wait to be settled, oldest first. */
-  refused(): readonly Refused[] { return this.#refusedRows; }
+  refused(): readonly Refused[] { return this.#keeper.refused; }
   /** Called with them now, and whenever one comes or goes. */
   onRefused(listener: (refused: readonly Refused[]) => void): Unsubscribe {
-    listener(this.#refusedRows);
+    listener(this.#keeper.refused);
     return this.on('refused', listener);
   }
   /** As `onRefused`, for those that another's change got in the way of. */
@@ -165,13 +154,13 @@ export class Client {
   /** Settles a refused push by letting it go. */
   async dismiss(key: number): Promise<void> {
     await this.ready;
-    await this.#commit('strict', async (change) => { await change.tx.delete('refused', key); });
+    await this.#keeper.commit('strict', async (change) => { await change.tx.delete('refused', key); });
     this.#forgetRefused(key);
   }
   /** Settles a refused push by pushing again, on what the device holds now: its own operations, or others in their place. */
   async retry(key: number, operations?: OperationInput[]): Promise<Write> {
     await this.ready;
-    const row = this.#refusedRows.find((one) => one.key === key);
+    const row = this.#keeper.refused.find((one) => one.key === key);
     if (!row) throw new TidegateError('invalid', `no refused push ${key}`);
     const ops = operations?.map(writeOperation) ?? row.ops.map(({ base: _, if: __, age: ___, ...op }) => op);
     const write = await this.#queue(row.space, ops, key);
@@ -180,28 +169,27 @@ export class Client {
   }
   /** Pushes that have no outcome yet, by space. */
   pendingWrites(): { space: string; id: number; acked: boolean }[] {
-    return [...this.#outboxes.values()].flat().map(({ space, id, acked }) => ({ space, id, acked: acked ?? false }));
+    return this.#keeper.pending().map(({ space, id, acked }) => ({ space, id, acked: acked ?? false }));
   }
   /** Resolves when the outbox is empty. */
   waitForPendingWrites(options: { signal?: AbortSignal } = {}): Promise<void> { return this.#until((status) => status.uploading === 0, options.signal); }
   /** Resolves when every wanted space has been taken in whole at least once. */
   waitForFirstSync(options: { signal?: AbortSignal } = {}): Promise<void> { return this.#until((status) => status.hasSynced, options.signal); }
   /** Whose device this is, once known. */
-  get user(): string | null { return this.#device.user; }
+  get user(): string | null { return this.#keeper.device.user; }
   /** The device's id. */
-  get deviceId(): string { return this.#device.device; }
+  get deviceId(): string { return this.#keeper.device.device; }
   /** Ends this tab's part; another tab takes over. The store stays. */
   async destroy(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#unlisten();
+    this.#ended.abort();
     clearInterval(this.#rescan);
-    clearTimeout(this.#packing);
     this.#tabs.tell({ kind: 'leave', life: this.#times.life });
     this.#session.stop();
     await this.ready.catch(() => null);
     this.#tabs.close();
-    await this.#store.close();
+    await this.#keeper.close();
   }
   /** Ends it and deletes the store, the outbox too. */
   async clear(): Promise<void> {
@@ -220,14 +208,15 @@ export class Client {
     return () => { listeners.delete(listener); };
   }
   /** @internal */
-  stateOf(space: string): SpaceRecord | undefined { return this.#states.get(space); }
+  get views(): Map<string, SpaceView> { return this.#keeper.views; }
+  /** @internal */
+  stateOf(space: string): SpaceRecord | undefined { return this.#keeper.states.get(space); }
   /** @internal */
   hereIn(space: string): { here: Person[]; count: number } { return this.#people.get(space) ?? { here: [], count: 0 }; }
   /** @internal Reads a space's documents into memory; at once where they are there. */
   async view(space: string): Promise<SpaceView> {
     await this.ready;
-    if (!this.views.has(space)) await (this.#reading.get(space) ?? this.#read(space));
-    return this.views.get(space)!;
+    return this.#keeper.view(space);
   }
   /** @internal */
   async write(space: string, inputs: OperationInput[]): Promise<Write> {
@@ -276,131 +265,8 @@ export class Client {
     });
   }
 
-  /* ---- the store and memory ---- */
+  /* ---- writing ---- */
 
-  async #load(): Promise<void> {
-    await this.#store.transact('read', (tx) => this.#readAll(tx));
-    if (!this.#isKept) await this.#commit('strict', async () => {}); /* makes the device */
-    this.#isLoaded = true;
-    this.#changedStatus();
-    this.#tell('refused', this.#refusedRows);
-  }
-  async #readAll(tx: Transaction): Promise<void> {
-    const [device, states, outbox, refused] = await Promise.all([tx.get<DeviceRecord>('device', 'device'), tx.all<SpaceRecord>('spaces'),
-      tx.all<OutboxRecord>('outbox'), tx.all<Refused>('refused')]);
-    this.#isKept = device !== undefined;
-    this.#device = device ?? this.#device;
-    for (const state of states) this.#states.set(state.space, state);
-    this.#outboxes.clear();
-    for (const push of outbox) this.#outboxes.set(push.space, [...(this.#outboxes.get(push.space) ?? []), push]);
-    this.#refusedRows = refused;
-  }
-  /* Reads a space as it is in the store now, in place of what memory holds. */
-  #read(space: string): Promise<void> {
-    const reading = this.#store.transact('read', async (tx) => {
-      const state = (await tx.get<SpaceRecord>('spaces', space)) ?? newSpace(space);
-      const [packs, fresh, outbox, refused] = await Promise.all([state.packed ? tx.all<PackRecord>('packs', space) : [],
-        state.packed ? tx.since<DocRecord>(space, state.packed) : tx.all<DocRecord>('docs', space), tx.all<OutboxRecord>('outbox', space), tx.all<Refused>('refused')]);
-      return { state, packs, fresh, outbox, refused };
-    }).then(({ state, packs, fresh, outbox, refused }) => {
-      this.#reading.delete(space);
-      if (state.seq < (this.#states.get(space)?.seq ?? 0)) return this.#read(space); /* a delta was quicker */
-      const acked = new Set((this.#outboxes.get(space) ?? []).filter((push) => push.acked).map((push) => push.id));
-      for (const push of outbox) if (acked.has(push.id)) push.acked = true;
-      const gone = (this.#outboxes.get(space) ?? []).filter((push) => !outbox.some((one) => one.id === push.id));
-      this.#states.set(space, state);
-      this.#outboxes.set(space, outbox);
-      this.#refusedRows = refused;
-      if (this.#wants.get(this.#times.life)?.has(space) || this.views.has(space)) {
-        const docs = packs.flatMap((pack) => JSON.parse(pack.docs) as DocRecord[]), view = new SpaceView(space, state, [...docs, ...fresh], outbox, () => this.#device.user ?? '');
-        view.isLive = this.#liveSpaces.has(space);
-        view.fresh = fresh.length;
-        this.#packSoon(view);
-        this.views.set(space, view);
-        this.#touch(space, '*');
-      }
-      /* What became of these was told to another tab; its refusals are in `refused`. */
-      for (const { id } of gone) {
-        const row = refused.find((one) => one.space === space && one.id === id);
-        this.#toldOutcome(row ? { space, id, status: row.status, code: row.code, message: row.message } : { space, id, status: 'applied' });
-      }
-      this.#tell('refused', this.#refusedRows);
-      this.#changedStatus();
-      if (this.#isLeading) this.#session.flush(space);
-      return undefined;
-    });
-    this.#reading.set(space, reading);
-    reading.catch(() => this.#reading.delete(space));
-    return reading;
-  }
-
-  /* Makes the packs anew once much has changed, when nothing changes just now. Tombstones past the window go. */
-  #packSoon(view: SpaceView): void {
-    if (!this.#isLeading || view.fresh < LIMITS.fresh || view.fresh < view.size / 4) return;
-    clearTimeout(this.#packing);
-    this.#packing = setTimeout(() => void this.#store.transact('relaxed', async (tx) => {
-      const { space } = view, state = await tx.get<SpaceRecord>('spaces', space);
-      if (state?.seq !== view.state.seq || state.resetting) return;
-      await tx.deleteAll('packs', space);
-      const now = this.#times.server(this.#device) ?? 0, isGone = (doc: DocRecord) => doc.deleted && state.window > 0 && doc.time < now - state.window * 1000;
-      const all = [...view.documents()], docs = all.filter((doc) => !isGone(doc));
-      for (const doc of all) if (isGone(doc)) void tx.delete('docs', [space, doc.collection, doc.id]);
-      for (let n = 0; n < docs.length; n += LIMITS.pack) void tx.put('packs', { space, n, docs: JSON.stringify(docs.slice(n, n + LIMITS.pack)) });
-      await tx.put('spaces', { ...state, packed: state.seq });
-      view.fresh = 0;
-    }).catch(() => { /* they only save time */ }), PACK_MS);
-  }
-
-  async #commit<T>(mode: 'relaxed' | 'strict', work: (change: Change) => Promise<T>): Promise<T> {
-    let deltas: Delta[] = [], device = this.#device;
-    const result = await this.#store.transact(mode, async (tx) => {
-      if (this.#isLoaded && !(await tx.get('device', 'device'))) await this.#rewrite(tx);
-      const change = await Change.begin(tx, this.#times.wall()), made = await work(change);
-      deltas = await change.end();
-      ({ device } = change);
-      return made;
-    }).catch((error: unknown) => {
-      if (error instanceof DOMException && error.name === 'QuotaExceededError') throw new TidegateError('storage_full', 'no more room');
-      throw error;
-    });
-    this.#device = device;
-    if (deltas.length > 0) this.#tabs.tell({ kind: 'deltas', deltas });
-    for (const delta of deltas) this.#apply(delta);
-    return result;
-  }
-  /* The store was deleted under us. Spaces whose documents are not in memory begin anew. */
-  async #rewrite(tx: Transaction): Promise<void> {
-    await tx.put('device', this.#device);
-    for (const state of this.#states.values()) {
-      const view = this.views.get(state.space);
-      await tx.put('spaces', view ? { ...state, packed: 0 } : { ...newSpace(state.space), seq: state.seq, last: state.last, window: state.window });
-      for (const doc of view?.documents() ?? []) void tx.put('docs', doc);
-    }
-    for (const { acked: _, ...push } of [...this.#outboxes.values()].flat()) void tx.put('outbox', push);
-    for (const row of this.#refusedRows) await tx.put('refused', row);
-  }
-
-  #apply(delta: Delta): void {
-    const { space, state } = delta, known = this.#states.get(space)?.seq ?? 0;
-    if (state.seq <= known) return;
-    if (state.seq > known + 1) return void (this.#reading.get(space) ?? this.#read(space)).catch((error: unknown) => this.#fail(error));
-    this.#states.set(space, state);
-    const outbox = new Map((this.#outboxes.get(space) ?? []).map((push) => [push.id, push]));
-    for (const push of delta.queued) outbox.set(push.id, { ...push, ...(outbox.get(push.id)?.acked && { acked: true }) });
-    for (const { id } of delta.outcomes) outbox.delete(id);
-    this.#outboxes.set(space, [...outbox.values()].sort((a, b) => a.id - b.id));
-    const view = this.views.get(space);
-    for (const collection of view?.apply(delta) ?? []) this.#touch(space, collection);
-    if (view) this.#packSoon(view);
-    if (delta.refused.length > 0) {
-      this.#refusedRows = [...this.#refusedRows, ...delta.refused as Refused[]].slice(-LIMITS.refused);
-      this.#tell('refused', this.#refusedRows);
-      if (this.#isLeading) for (const row of delta.refused as Refused[]) void this.#resolveConflict(row);
-    }
-    for (const outcome of delta.outcomes) this.#toldOutcome(outcome);
-    this.#changedStatus();
-    if (this.#isLeading && delta.queued.length > 0) this.#session.flush(space);
-  }
   #toldOutcome(outcome: Outcome): void {
     const key = `${outcome.space}/${outcome.id}`;
     this.#waiting.get(key)?.(outcome);
@@ -409,10 +275,10 @@ export class Client {
   }
 
   async #queue(space: string, ops: ReturnType<typeof writeOperation>[], settles?: number): Promise<Write> {
-    if ([...this.#outboxes.values()].reduce((sum, pushes) => sum + pushes.length, 0) >= LIMITS.outbox) throw new TidegateError('outbox_full', 'too many pushes wait');
-    const sent = this.#state === 'up' && !this.#isPaused ? this.#times.server(this.#device) : null, stamp = this.#times.stamp(this.#device);
+    if (this.#keeper.waiting() >= LIMITS.outbox) throw new TidegateError('outbox_full', 'too many pushes wait');
+    const sent = this.#state === 'up' && !this.#isPaused ? this.#times.server(this.#keeper.device) : null, stamp = this.#times.stamp(this.#keeper.device);
     let outcome: Promise<Outcome> | undefined;
-    const { id } = await this.#commit('strict', async (change) => {
+    const { id } = await this.#keeper.commit('strict', async (change) => {
       const push = await change.queue(space, ops, stamp, sent);
       if (settles !== undefined) await change.tx.delete('refused', settles);
       outcome = new Promise((resolve) => this.#waiting.set(`${space}/${push.id}`, resolve));
@@ -426,9 +292,9 @@ export class Client {
     await registration?.sync?.register(`tidegate:${this.options.name ?? 'tidegate'}`).catch(() => { /* not allowed: the page sends it when it can */ });
   }
   #forgetRefused(key: number): void {
-    this.#refusedRows = this.#refusedRows.filter((one) => one.key !== key);
+    this.#keeper.refused = this.#keeper.refused.filter((one) => one.key !== key);
     this.#tabs.tell({ kind: 'settled', key });
-    this.#tell('refused', this.#refusedRows);
+    this.#tell('refused', this.#keeper.refused);
   }
   async #resolveConflict(row: Refused): Promise<void> {
     if (row.status !== 'conflict' || !this.options.resolver) return;
@@ -446,17 +312,12 @@ export class Client {
     if (this.#isClosed) return;
     this.#isLeading = true;
     this.#tabs.tell({ kind: 'lead' });
-    /* A tab may have died between its write and its news; what it wrote is in the store. */
-    void this.#rescanOutbox();
-    this.#rescan = setInterval(() => void this.#rescanOutbox(), 5000);
+    void this.#keeper.rescan();
+    this.#rescan = setInterval(() => void this.#keeper.rescan(), 5000);
     (this.#rescan as unknown as { unref?: () => void }).unref?.();
-    for (const row of this.#refusedRows) void this.#resolveConflict(row);
+    for (const row of this.#keeper.refused) void this.#resolveConflict(row);
     if (!this.#isPaused) this.#session.start();
     this.#changedStatus();
-  }
-  async #rescanOutbox(): Promise<void> {
-    const states = await this.#store.transact('read', (tx) => tx.all<SpaceRecord>('spaces')).catch(() => []);
-    for (const { space, seq } of states) if (seq > (this.#states.get(space)?.seq ?? 0) && !this.#reading.has(space)) await this.#read(space).catch((error: unknown) => this.#fail(error));
   }
   #hello(): void {
     if (this.#isLeading) return;
@@ -464,12 +325,12 @@ export class Client {
   }
   #hear(message: Message): void {
     if (this.#isClosed) return;
-    if (!this.#isLoaded) return void this.ready.then(() => this.#hear(message), () => null);
+    if (!this.#keeper.isLoaded) return void this.ready.then(() => this.#hear(message), () => null);
     switch (message.kind) {
-      case 'deltas': return message.deltas.forEach((delta) => this.#apply(delta));
+      case 'deltas': return message.deltas.forEach((delta) => this.#keeper.apply(delta));
       case 'settled':
-        this.#refusedRows = this.#refusedRows.filter((one) => one.key !== message.key);
-        return this.#tell('refused', this.#refusedRows);
+        this.#keeper.refused = this.#keeper.refused.filter((one) => one.key !== message.key);
+        return this.#tell('refused', this.#keeper.refused);
       case 'lead': return this.#hello();
       case 'pause':
         this.#isPaused = message.isPaused;
@@ -546,6 +407,23 @@ export class Client {
 
   /* ---- the session's wishes ---- */
 
+  #keeperHost(): KeeperHost {
+    return {
+      isLeading: () => this.#isLeading, isWanted: (space) => this.#wants.get(this.#times.life)?.has(space) ?? false, isLive: (space) => this.#liveSpaces.has(space),
+      committed: (deltas) => this.#tabs.tell({ kind: 'deltas', deltas }),
+      touched: (space, collection) => this.#touch(space, collection),
+      settled: (outcome) => this.#toldOutcome(outcome),
+      refused: (fresh) => {
+        this.#tell('refused', this.refused());
+        if (this.#isLeading) for (const row of fresh) void this.#resolveConflict(row);
+      },
+      changed: (space) => {
+        this.#changedStatus();
+        if (this.#isLeading) this.#session.flush(space);
+      },
+      failed: (error) => this.#fail(error),
+    };
+  }
   #host(): SessionHost {
     const given = new URL(this.options.url ?? globalThis.location?.href ?? 'http://127.0.0.1:8080');
     if (given.protocol === 'http:' || given.protocol === 'https:') given.pathname = '/v1/ws';
@@ -554,12 +432,12 @@ export class Client {
     return {
       connect: () => new (this.options.WebSocket ?? WebSocket)(given.href, 'tidegate.v1'), name: '@tidegate/client', times: this.#times,
       token: async (isExpired) => this.options.getToken({ isExpired }),
-      device: () => this.#device,
-      space: (space) => this.#states.get(space),
-      outbox: (space) => this.#outboxes.get(space) ?? [],
-      outboxSpaces: () => [...this.#outboxes].filter(([, pushes]) => pushes.length > 0).map(([space]) => space),
+      device: () => this.#keeper.device,
+      space: (space) => this.#keeper.states.get(space),
+      outbox: (space) => this.#keeper.outbox(space),
+      outboxSpaces: () => [...new Set(this.#keeper.pending().map(({ space }) => space))],
       wanted: () => this.#wanted(),
-      commit: (mode, work) => this.#commit(mode, work),
+      commit: (mode, work) => this.#keeper.commit(mode, work),
       state: (state, error) => {
         this.#state = state;
         this.#error = error ?? (state === 'up' ? null : this.#error);
@@ -600,7 +478,7 @@ export class Client {
     this.#touch(space, '*');
   }
   #ackedUpTo(space: string, id: number): void {
-    for (const push of this.#outboxes.get(space) ?? []) if (push.id <= id) push.acked = true;
+    for (const push of this.#keeper.outbox(space)) if (push.id <= id) push.acked = true;
     for (const collection of this.views.get(space)?.acked(id) ?? []) this.#touch(space, collection);
   }
   #setPresence(space: string, here: Person[], count: number): void {
@@ -628,9 +506,9 @@ export class Client {
     const wanted = [...(this.#wants.get(this.#times.life)?.keys() ?? [])];
     return {
       connected: this.#state === 'up', connecting: this.#state === 'connecting', paused: this.#isPaused, leading: this.#isLeading,
-      uploading: [...this.#outboxes.values()].reduce((sum, pushes) => sum + pushes.length, 0),
+      uploading: this.#keeper.waiting(),
       downloading: this.#state === 'up' ? wanted.filter((space) => !this.#liveSpaces.has(space)).length : 0,
-      hasSynced: this.#isLoaded && wanted.every((space) => this.#states.get(space)?.synced), lastSyncedAt: this.#lastSyncedAt, error: this.#error,
+      hasSynced: this.#keeper.isLoaded && wanted.every((space) => this.#keeper.states.get(space)?.synced), lastSyncedAt: this.#lastSyncedAt, error: this.#error,
     };
   }
   #changedStatus(): void {
@@ -663,22 +541,15 @@ export class Client {
 
   /* ---- the page ---- */
 
-  readonly #onWake = () => { if (globalThis.document?.visibilityState !== 'hidden') this.#session.wake(); };
-  readonly #onLeave = () => this.#tabs.tell({ kind: 'leave', life: this.#times.life });
-  readonly #onShow = () => this.#hello();
   #listen(): void {
-    globalThis.addEventListener?.('online', this.#onWake);
-    globalThis.addEventListener?.('offline', this.#onWake);
-    globalThis.addEventListener?.('pagehide', this.#onLeave);
-    globalThis.addEventListener?.('pageshow', this.#onShow);
-    globalThis.document?.addEventListener('visibilitychange', this.#onWake);
-  }
-  #unlisten(): void {
-    globalThis.removeEventListener?.('online', this.#onWake);
-    globalThis.removeEventListener?.('offline', this.#onWake);
-    globalThis.removeEventListener?.('pagehide', this.#onLeave);
-    globalThis.removeEventListener?.('pageshow', this.#onShow);
-    globalThis.document?.removeEventListener('visibilitychange', this.#onWake);
+    const { signal } = this.#ended, on = (target: EventTarget | undefined, names: string[], listener: () => void) => {
+      for (const name of names) target?.addEventListener?.(name, listener, { signal });
+    };
+    const wake = () => { if (globalThis.document?.visibilityState !== 'hidden') this.#session.wake(); };
+    on(globalThis, ['online', 'offline'], wake);
+    on(globalThis.document, ['visibilitychange'], wake);
+    on(globalThis, ['pagehide'], () => this.#tabs.tell({ kind: 'leave', life: this.#times.life }));
+    on(globalThis, ['pageshow'], () => this.#hello());
   }
 }
 

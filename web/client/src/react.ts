@@ -1,6 +1,7 @@
 /* React hooks over the client. Each gives what the device has at once, and renders again when it changes. */
 import { useCallback, useMemo, useRef, useSyncExternalStore } from 'react';
-import type { Client, Refused, Status } from './client.js';
+import type { Client, Status } from './client.js';
+import type { Refused } from './keeper.js';
 import type { DocRef, Query, Space } from './space.js';
 import type { Person } from './types.js';
 import type { Doc, Snapshot } from './view.js';

@@ -1,6 +1,5 @@
-/* The leading tab's connection: one WebSocket, the spaces that are open on it, and the outbox's way out.
+/* The leading tab's talk with the gateway: the spaces that are open on the connection, and the outbox's way out.
  *
- * STATES  stopped: until started again. waiting: a timer will connect. connecting: token, socket, hello. up: welcomed.
  * A space on a connection (`Live`): fresh: its open is unanswered, older frames are ignored. ready: pushes may go.
  *
  * INVARIANTS
@@ -8,12 +7,11 @@
  *    committed ends the connection, and the cursors that stand ask for the same again.
  * 2. A push is marked as sent, on the disk, before it is sent.
  * 3. At most LIMITS.inflight pushes to a space are unanswered. After an error the first of them goes again, and in order.
- * 4. Every timer belongs to the connection that set it and dies with it, but the one that connects again.
  */
 import type { Change, Taken } from './copy.js';
-import type { Reading, Times } from './clock.js';
-import { LIMITS, TidegateError, type DeviceRecord, type Frame, type OutboxRecord, type Person, type SpaceRecord } from './types.js';
-import { encodePush, readFrames } from './wire.js';
+import { Connection, type ConnectionHost } from './connection.js';
+import { LIMITS, TidegateError, type Frame, type OutboxRecord, type Person, type SpaceRecord } from './types.js';
+import { encodePush } from './wire.js';
 
 /** How a space is wanted. */
 export interface OpenOptions {
@@ -25,26 +23,17 @@ export interface OpenOptions {
   meta?: object | undefined;
 }
 
-export type ConnectionState = 'stopped' | 'waiting' | 'connecting' | 'up';
-
 /** What the session asks of its client. */
-export interface SessionHost {
-  connect(): WebSocket;
-  readonly name: string;
-  readonly times: Times;
-  token(isExpired: boolean): Promise<string>;
-  device(): DeviceRecord;
+export interface SessionHost extends ConnectionHost {
   space(space: string): SpaceRecord | undefined;
   outbox(space: string): readonly OutboxRecord[];
   outboxSpaces(): string[];
   wanted(): Map<string, OpenOptions>;
   commit<T>(mode: 'relaxed' | 'strict', work: (change: Change) => Promise<T>): Promise<T>;
-  state(state: ConnectionState, error: TidegateError | null): void;
   live(space: string, isLive: boolean): void;
   acked(space: string, id: number): void;
   presence(space: string, here: Person[], count: number): void;
   signal(space: string, user: string, device: string, body: unknown): void;
-  frame(isOut: boolean, text: string, frame?: Frame): void;
 }
 
 interface Live {
@@ -58,123 +47,25 @@ interface Live {
 
 interface Asked { resolve: (answer: { more: boolean; isKept: boolean; count: number }) => void; reject: (error: Error) => void }
 
-const BACKOFF_MS = 400, STEADY_MS = 3000, BACKOFF_MS_MAX = 20000, PROBE_MS = 5000, SEEN_MS = 1000, REOPEN_MS = 700, REOPEN_MS_MAX = 30000, HELLO_MS = 15000;
-
-/* Close codes after which one does not come back by oneself. */
-const FINAL: Record<number, string> = { 4400: 'bad_frame', 4403: 'forbidden', 4409: 'replaced' };
+const SEEN_MS = 1000, REOPEN_MS = 700, REOPEN_MS_MAX = 30000;
 
 export class Session {
-  #socket: WebSocket | null = null;
-  #state: ConnectionState = 'stopped';
+  readonly #line: Connection;
   readonly #lives = new Map<string, Live>();
   readonly #here = new Map<string, Map<string, Person>>();
   readonly #asked = new Map<number, Asked>();
-  readonly #timers = new Set<ReturnType<typeof setTimeout>>();
   readonly #seen = new Set<string>();
-  #queue: Frame[] = [];
   #isDraining = false;
-  #retryTimer: ReturnType<typeof setTimeout> | undefined;
-  #attempt = 0;
   #ref = 0;
-  #notBefore = 0;
-  #isTokenBad = false;
-  #heard = 0;
-  #greeted: Reading | null = null;  /* the clocks when hello went out, and when its answer came */
-  #answered: Reading | null = null;
-  #tried = 0;
 
-  constructor(private readonly host: SessionHost) {}
+  constructor(private readonly host: SessionHost) { this.#line = new Connection(host, () => void this.#drain(), () => this.#end()); }
 
-  /* ---- the connection ---- */
+  start(): void { this.#line.start(); }
+  stop(): void { this.#line.stop(); }
+  wake(): void { this.#line.wake(); }
 
-  start(): void {
-    if (this.#state !== 'stopped') return;
-    this.#attempt = 0;
-    void this.#connect();
-  }
-  stop(error: TidegateError | null = null): void {
-    clearTimeout(this.#retryTimer);
-    this.#end();
-    this.#turn('stopped', error);
-  }
-  /** The network may be back, or gone: find out now. */
-  wake(): void {
-    if (this.#state === 'waiting') {
-      this.#attempt = 0;
-      void this.#connect();
-    } else if (this.#state === 'up') this.#probe();
-  }
-
-  #turn(state: ConnectionState, error: TidegateError | null = null): void {
-    this.#state = state;
-    this.host.state(state, error);
-  }
-  #later(ms: number, work: () => void): void {
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer);
-      work();
-    }, ms);
-    this.#timers.add(timer);
-  }
-  async #connect(): Promise<void> {
-    clearTimeout(this.#retryTimer);
-    const wait = this.#notBefore - this.host.times.mono();
-    if (wait > 0) return this.#retry(null);
-    this.#turn('connecting');
-    const tried = ++this.#tried;
-    let token: string;
-    try {
-      token = await this.host.token(this.#isTokenBad);
-    } catch (error) {
-      if (tried === this.#tried && this.#state === 'connecting') this.#retry(new TidegateError('unauthenticated', `no token: ${String(error)}`));
-      return;
-    }
-    if (tried !== this.#tried || this.#state !== 'connecting') return;
-    const socket = (this.#socket = this.host.connect());
-    this.#later(HELLO_MS, () => { if (this.#state === 'connecting') this.#drop(new TidegateError('unreachable', 'no answer')); });
-    socket.onopen = () => {
-      const { device } = this.host.device();
-      const text = JSON.stringify({ type: 'hello', protocol: 1, token, device, client: this.host.name });
-      this.#greeted = this.host.times.read();
-      socket.send(text);
-      this.host.frame(true, text.replace(token, '…'));
-    };
-    socket.onmessage = ({ data }) => {
-      if (socket !== this.#socket) return;
-      const read = this.host.times.read();
-      this.#heard = read.mono;
-      if (this.#state === 'connecting') this.#answered = read;
-      const lines = (data as string).split('\n').filter(Boolean);
-      try {
-        readFrames(data as string).forEach((frame, i) => {
-          this.host.frame(false, lines[i]!, frame);
-          this.#queue.push(frame);
-        });
-      } catch (error) {
-        return this.#drop(new TidegateError('bad_frame', String(error)));
-      }
-      if (this.#queue.length > LIMITS.queue) this.#drop(new TidegateError('overrun', 'more comes than can be stored'));
-      else void this.#drain();
-    };
-    socket.onclose = ({ code, reason }) => {
-      if (socket !== this.#socket) return;
-      if (code === 4401) this.#isTokenBad = true;
-      if (code in FINAL) this.stop(new TidegateError(FINAL[code]!, reason || `closed with ${code}`));
-      else this.#drop(code === 1000 || code === 1001 || code === 1006 || code === 1012 ? null : new TidegateError(`closed_${code}`, reason));
-    };
-  }
   /* Everything that belongs to the connection goes with it. */
   #end(): void {
-    const socket = this.#socket;
-    this.#socket = null;
-    this.#tried++;
-    if (socket) {
-      socket.onopen = socket.onmessage = socket.onclose = null;
-      socket.close();
-    }
-    this.#queue = [];
-    for (const timer of this.#timers) clearTimeout(timer);
-    this.#timers.clear();
     this.#seen.clear();
     for (const space of this.#lives.keys()) this.host.live(space, false);
     this.#lives.clear();
@@ -183,44 +74,14 @@ export class Session {
     for (const { reject } of this.#asked.values()) reject(new TidegateError('unreachable', 'the connection ended'));
     this.#asked.clear();
   }
-  #drop(error: TidegateError | null): void {
-    this.#end();
-    this.#retry(error);
-  }
-  #retry(error: TidegateError | null): void {
-    const most = Math.min(BACKOFF_MS_MAX, BACKOFF_MS * 2 ** this.#attempt++), wait = this.#notBefore - this.host.times.mono();
-    this.#turn('waiting', error);
-    clearTimeout(this.#retryTimer);
-    this.#retryTimer = setTimeout(() => void this.#connect(), Math.max(wait, most * (0.5 + Math.random() / 2)));
-  }
-  #send(text: string): boolean {
-    if (this.#socket?.readyState !== WebSocket.OPEN) return false;
-    this.#socket.send(text);
-    this.host.frame(true, text);
-    return true;
-  }
-  #sendFrame(frame: object): boolean { return this.#send(JSON.stringify(frame)); }
-
-  /* A browser doesn't show the gateway's pings: silence is asked about. */
-  #probe(): void {
-    const asked = this.host.times.mono();
-    if (!this.#sendFrame({ type: 'ping' })) return;
-    this.#later(PROBE_MS, () => { if (this.#heard < asked) this.#drop(new TidegateError('unreachable', 'no answer')); });
-  }
-  #watch(heartbeat: number): void {
-    this.#later(heartbeat, () => {
-      if (this.host.times.mono() - this.#heard >= heartbeat) this.#probe();
-      this.#watch(heartbeat);
-    });
-  }
 
   /* ---- what comes in ---- */
 
   async #drain(): Promise<void> {
     if (this.#isDraining) return;
     this.#isDraining = true;
-    while (this.#queue.length > 0) {
-      const batch = this.#queue.splice(0, LIMITS.batch), socket = this.#socket, effects: (() => void)[] = [];
+    while (this.#line.queue.length > 0) {
+      const batch = this.#line.queue.splice(0, LIMITS.batch), socket = this.#line.socket, effects: (() => void)[] = [];
       try {
         const isStored = batch.some((frame) => STORED.has(frame.type)), hasOutcome = batch.some((frame) => this.#mayHoldOutcome(frame));
         if (isStored) {
@@ -231,13 +92,13 @@ export class Session {
         } else for (const frame of batch) this.#takeLight(frame, effects);
       } catch (error) {
         const told = error instanceof TidegateError ? error : new TidegateError('storage', String(error));
-        if (socket === this.#socket) {
-          if (told.code === 'other_user') this.stop(told);
-          else this.#drop(told);
+        if (socket === this.#line.socket) {
+          if (told.code === 'other_user') this.#line.stop(told);
+          else this.#line.drop(told);
         }
         continue;
       }
-      if (socket === this.#socket) for (const effect of effects) effect();
+      if (socket === this.#line.socket) for (const effect of effects) effect();
     }
     this.#isDraining = false;
   }
@@ -250,7 +111,7 @@ export class Session {
   async #take(change: Change, frame: Frame, effects: (() => void)[]): Promise<void> {
     switch (frame.type) {
       case 'welcome':
-        await change.welcome(frame.user, frame.log, this.host.times.welcome(frame.time, change.device.skew, this.#greeted!, this.#answered!));
+        await change.welcome(frame.user, frame.log, this.host.times.welcome(frame.time, change.device.skew, this.#line.greeted!, this.#line.answered!));
         effects.push(() => this.#welcomed(frame.heartbeat));
         return;
       case 'current':
@@ -298,7 +159,7 @@ export class Session {
     const live = this.#lives.get(frame.space);
     if (live?.ref !== frame.ref || live === undefined) return;
     const taken = await change.page(frame), isWorse = taken === 'reset' && frame.reset === true && !frame.more;
-    if (isWorse) effects.push(() => this.host.state(this.#state, new TidegateError('internal', `${frame.space}: the sums differ after a reset`)));
+    if (isWorse) effects.push(() => this.#line.turn(this.#line.state, new TidegateError('internal', `${frame.space}: the sums differ after a reset`)));
     live.isFresh = false;
     this.#judge(isWorse ? 'taken' : taken, frame.space, frame.pushed ?? 0, effects, () => { if (!frame.more) this.#complete(frame.space, live, frame.pushed ?? 0); });
   }
@@ -316,14 +177,12 @@ export class Session {
     else if (frame.type === 'presence') effects.push(() => this.#takePresence(frame));
     else if (frame.type === 'signal') effects.push(() => this.host.signal(frame.space, frame.user, frame.device, frame.body));
     else if (frame.type === 'error') effects.push(() => this.#takeError(frame));
-    else if (frame.type === 'bye') this.#notBefore = this.host.times.mono() + frame.retry;
+    else if (frame.type === 'bye') this.#line.notBefore = this.host.times.mono() + frame.retry;
   }
 
   #welcomed(heartbeat: number): void {
-    this.#later(STEADY_MS, () => { this.#attempt = 0; }); /* a connection that ends at once again is no success */
-    this.#isTokenBad = false;
-    this.#turn('up');
-    this.#watch(heartbeat);
+    this.#line.isTokenBad = false;
+    this.#line.up(heartbeat);
     this.open([...this.host.wanted().keys()]);
     for (const space of this.host.outboxSpaces()) this.flush(space);
   }
@@ -344,10 +203,10 @@ export class Session {
   #tellSeen(space: string): void {
     if (this.#seen.has(space)) return;
     this.#seen.add(space);
-    this.#later(SEEN_MS, () => {
+    this.#line.later(SEEN_MS, () => {
       this.#seen.delete(space);
       const cursor = this.host.space(space)?.cursor;
-      if (cursor && this.#lives.get(space)?.isOpen) this.#sendFrame({ type: 'seen', space, cursor });
+      if (cursor && this.#lives.get(space)?.isOpen) this.#line.sendFrame({ type: 'seen', space, cursor });
     });
   }
   #closed(space: string, code: string): void {
@@ -358,7 +217,7 @@ export class Session {
     this.host.presence(space, [], 0);
     if (code === 'forbidden' || code === 'unknown_space') this.flush(space);
     if (code === 'unknown_space') return;
-    this.#later(Math.min(REOPEN_MS_MAX, REOPEN_MS * 2 ** (refusals - 1)), () => {
+    this.#line.later(Math.min(REOPEN_MS_MAX, REOPEN_MS * 2 ** (refusals - 1)), () => {
       const now = this.#lives.get(space);
       if (now === live && this.host.wanted().has(space)) this.open([space]);
     });
@@ -381,25 +240,24 @@ export class Session {
     else if (code === 'gap' && space !== undefined) this.#gap(space, id ?? 0, frame.after ?? 0);
     else if (code === 'too_large' && space !== undefined && id !== undefined) void this.#refuse(space, id, code, message);
     else if (space !== undefined && id !== undefined) this.#again(space, id, frame.retry ?? 1000);
-    else if (ref !== undefined) this.#later(frame.retry ?? 1000, () => this.open([...this.#lives].filter(([, live]) => live.ref === ref && live.isFresh).map(([name]) => name)));
-    else this.host.state(this.#state, told);
+    else if (ref !== undefined) this.#line.later(frame.retry ?? 1000, () => this.open([...this.#lives].filter(([, live]) => live.ref === ref && live.isFresh).map(([name]) => name)));
+    else this.#line.turn(this.#line.state, told);
   }
   async #renew(): Promise<void> {
-    this.#isTokenBad = true;
-    if (this.#state !== 'up') return; /* the close that follows brings us back */
-    const socket = this.#socket;
+    this.#line.isTokenBad = true;
+    if (this.#line.state !== 'up') return; /* the close that follows brings us back */
+    const socket = this.#line.socket;
     try {
       const token = await this.host.token(true);
-      if (socket === this.#socket) this.#sendFrame({ type: 'auth', token });
-      this.#isTokenBad = false;
+      if (socket === this.#line.socket) this.#line.sendFrame({ type: 'auth', token });
+      this.#line.isTokenBad = false;
     } catch (error) {
-      this.host.state(this.#state, new TidegateError('unauthenticated', String(error)));
+      this.#line.turn(this.#line.state, new TidegateError('unauthenticated', String(error)));
     }
   }
   async #fork(space: string, after: number): Promise<void> {
     await this.#commit((change) => change.fork(space, after));
-    this.#attempt = 0;
-    this.#drop(new TidegateError('forked', 'the device was restored from an old copy'));
+    this.#line.drop(new TidegateError('forked', 'the device was restored from an old copy'));
   }
   async #refuse(space: string, id: number, code: string, message: string): Promise<void> {
     await this.#commit(async (change) => {
@@ -410,12 +268,12 @@ export class Session {
   }
   /* A commit of our own; one that fails ends the connection. */
   async #commit(work: (change: Change) => Promise<void>): Promise<boolean> {
-    const socket = this.#socket;
+    const socket = this.#line.socket;
     try {
       await this.host.commit('strict', work);
-      return socket === this.#socket;
+      return socket === this.#line.socket;
     } catch (error) {
-      if (socket === this.#socket) this.#drop(new TidegateError('storage', String(error)));
+      if (socket === this.#line.socket) this.#line.drop(new TidegateError('storage', String(error)));
       return false;
     }
   }
@@ -430,7 +288,7 @@ export class Session {
   }
   /** Opens spaces, each from its cursor. */
   open(spaces: string[], fromNothing = false): void {
-    if (this.#state !== 'up' || spaces.length === 0) return;
+    if (this.#line.state !== 'up' || spaces.length === 0) return;
     const wanted = this.host.wanted(), groups = new Map<string, { ref: number; options: OpenOptions; entries: object[] }>();
     for (const space of spaces) {
       const options = wanted.get(space) ?? {}, before = this.#lives.get(space), live = this.#born(space, true), state = this.host.space(space);
@@ -442,24 +300,24 @@ export class Session {
       groups.set(key, group);
     }
     for (const { ref, options, entries } of groups.values()) {
-      this.#sendFrame({ type: 'open', ref, spaces: entries, presence: options.presence ?? false, ...(options.meta && { meta: options.meta }) });
+      this.#line.sendFrame({ type: 'open', ref, spaces: entries, presence: options.presence ?? false, ...(options.meta && { meta: options.meta }) });
     }
   }
   close(space: string): void {
     if (!this.#lives.get(space)?.isOpen) return;
     this.#lives.delete(space);
     this.#here.delete(space);
-    this.#sendFrame({ type: 'close', space });
+    this.#line.sendFrame({ type: 'close', space });
     this.host.live(space, false);
     this.flush(space);
   }
-  signal(space: string, body: unknown): void { if (this.#state === 'up') this.#sendFrame({ type: 'signal', space, body }); }
+  signal(space: string, body: unknown): void { if (this.#line.state === 'up') this.#line.sendFrame({ type: 'signal', space, body }); }
 
   /** Older documents of an `append` collection, into the store. */
   history(space: string, collection: string, before: number | undefined, limit: number): Promise<{ more: boolean; isKept: boolean; count: number }> {
     return new Promise((resolve, reject) => {
       const ref = ++this.#ref;
-      if (this.#state !== 'up' || !this.#sendFrame({ type: 'history', ref, space, collection, limit, ...(before !== undefined && { before }) })) {
+      if (this.#line.state !== 'up' || !this.#line.sendFrame({ type: 'history', ref, space, collection, limit, ...(before !== undefined && { before }) })) {
         return reject(new TidegateError('unreachable', 'not connected'));
       }
       this.#asked.set(ref, { resolve, reject });
@@ -478,7 +336,7 @@ export class Session {
     if (!live) return;
     const isFirst = live.failed === 0;
     live.failed = isFirst ? id : Math.min(live.failed, id);
-    if (isFirst) this.#later(retry, () => {
+    if (isFirst) this.#line.later(retry, () => {
       const now = this.#lives.get(space);
       if (!now) return;
       const from = live.failed;
@@ -504,7 +362,7 @@ export class Session {
 
   /** Sends what may be sent to the space. */
   flush(space: string): void {
-    if (this.#state !== 'up') return;
+    if (this.#line.state !== 'up') return;
     const pushes = this.host.outbox(space);
     if (pushes.length === 0) return;
     const live = this.#lives.get(space) ?? (this.host.wanted().has(space) ? null : this.#born(space, false));
@@ -531,7 +389,7 @@ export class Session {
     }
     const known = this.#known(space);
     for (const push of due) {
-      if (!this.#send(encodePush(push, live.base ?? push.after, known, this.host.times.age(push, device)))) return;
+      if (!this.#line.send(encodePush(push, live.base ?? push.after, known, this.host.times.age(push, device)))) return;
       live.base = push.id;
       live.sent.add(push.id);
     }

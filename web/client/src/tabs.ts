@@ -3,7 +3,8 @@
  * The leader holds a Web Lock for as long as it lives; the browser hands the lock on the moment its tab dies. Whatever
  * must outlive a tab is in the store; the channel carries news and may lose any of it with the tab that spoke.
  */
-import type { ConnectionState, OpenOptions } from './session.js';
+import type { ConnectionState } from './connection.js';
+import type { OpenOptions } from './session.js';
 import type { Delta, Person } from './types.js';
 
 /** What tabs say to each other. */
