@@ -46,6 +46,7 @@ class Copy:
         self.cursor = frame["to"]
         if frame["more"]:
             return
+        self.newest = max(self.newest, frame["head"])
         if self.run_resets:
             for key in set(self.docs) - self.run:
                 if key not in self.kept_by_tail(frame):

@@ -90,7 +90,7 @@ class History:
             return
         refused = [{"id": one["id"], "status": one["status"], "code": one.get("code", "")} for one in frame.get("refused", [])]
         self._frame(device, "page", frame, ref=str(frame["ref"]), **{"from": frame["from"]}, to=frame["to"], more=frame["more"],
-                    reset=frame.get("reset"), pushed=frame["pushed"], docs=docs, tails=frame.get("tail"), sums=frame.get("sum"),
+                    at=frame.get("head", 0), reset=frame.get("reset"), pushed=frame["pushed"], docs=docs, tails=frame.get("tail"), sums=frame.get("sum"),
                     refused=refused, window=frame.get("window", 0) * 1000)
 
     def _update(self, device, frame):
