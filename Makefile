@@ -66,6 +66,7 @@ CHECK := unit tidy tidy-test docs-check sabotage-check
 WEB := web-unit web-build-check
 SUITES := $(CHECK) $(WEB) scenarios sweep unit-asan unit-tsan sabotage-quick vectors-check fuzz schemas deploy-test kafka $(if $(wildcard tests/blackbox/test_*.py),blackbox) \
   $(if $(wildcard tests/browser/package.json),browser) $(if $(wildcard tests/autobahn/run),autobahn)
+include client/library.mk
 check: tidegate ## tier 1, under a minute, for every edit: build, unit tests, the house's rules, docs
 	+@MAKE='$(MAKE)' tests/run-suites $(CHECK)
 test: tidegate ## tier 2, under half an hour: all tests
@@ -158,7 +159,7 @@ docs-check: tidegate ## are they as the tables say?
 clean: ## forget everything built, the demo's data too
 	rm -rf build tidegate tests/browser/node_modules tests/deploy/node_modules web/client/node_modules web/client/dist
 help: ## this list
-	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{printf "  make %-16s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile client/library.mk | awk -F'|' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 .PHONY: web web-measure $(WEB)
 .PHONY: all run install check test soak sabotage sabotage-quick sabotage-check unit unit-asan unit-tsan unit-build fuzz fuzz-run fuzz-clang fuzz-clang-run tidy tidy-test \

@@ -1,7 +1,10 @@
 #include "base/clock.h"
 
 #include <assert.h>
+#include <fcntl.h>
+#include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 static int64_t read_ms(clockid_t id)
 {
@@ -13,3 +16,16 @@ static int64_t read_ms(clockid_t id)
 
 int64_t clock_wall_ms(void) { return read_ms(CLOCK_REALTIME); }
 int64_t clock_monotonic_ms(void) { return read_ms(CLOCK_BOOTTIME); }
+
+void clock_boot_id(char ret_id[CLOCK_BOOT_ID_BYTES])
+{
+    size_t bytes = 0;
+    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        ssize_t got = read(fd, ret_id, CLOCK_BOOT_ID_BYTES - 1);
+        bytes = got > 0 ? (size_t)got : 0;
+        close(fd);
+    }
+    ret_id[bytes] = '\0';
+    ret_id[strcspn(ret_id, "\n")] = '\0';
+}

@@ -38,6 +38,11 @@ static const struct config_setting settings[] = {
     {"tls-cert", CONFIG_TEXT, EDGE | CONFIG_HEALTH, "FILE", NULL, "a PEM certificate chain: serve TLS", 0, 0, 0},
     {"tls-key", CONFIG_TEXT, EDGE, "FILE", NULL, "its PEM private key", 0, 0, 0},
     {"log-level", CONFIG_CHOICE, ALL, "debug|info|warn|error", "info", "the least that is logged", 0, 0, 0},
+    {"db", CONFIG_TEXT, CONFIG_DEVICE, "FILE", NULL, "the device's store; made when it is not there", 0, 0, 0},
+    {"url", CONFIG_TEXT, CONFIG_DEVICE, "URL", NULL, "where to sync with: http(s):// or ws(s)://host[:port]", 0, 0, 0},
+    {"token", CONFIG_TEXT, CONFIG_DEVICE, "T", NULL, "a JWT, as `tidegate token` prints one", 0, 0, 0},
+    {"ca", CONFIG_TEXT, CONFIG_DEVICE, "FILE", NULL, "a PEM file of whom to trust in place of the system's own", 0, 0, 0},
+    {"pin", CONFIG_TEXT, CONFIG_DEVICE, "TEXT", NULL, "the base64 of the SHA-256 of the peer's public key: no other is taken", 0, 0, 0},
     {"user", CONFIG_TEXT, CONFIG_TOKEN, "U", NULL, "the token's `sub`", 0, 0, 0},
     {"ttl", CONFIG_SECONDS, CONFIG_TOKEN, "S", "3600", "how long the token is good for", 1, 3153600000, 0},
     {"grant", CONFIG_LIST, CONFIG_TOKEN, "'chat:*=rw'", NULL, "a grant beyond the namespaces' rules: r or rw; may be given several times", 0, 0, 0},
@@ -289,7 +294,7 @@ void config_print_markdown(FILE *out)
 {
     static const char *const types[] = {"text", "flag", "count", "seconds", "choice", "list"};
     static const struct { unsigned bit; const char *name; } commands[] = {
-        {CONFIG_SERVE, "serve"}, {CONFIG_GATEWAY, "gateway"}, {CONFIG_WORKER, "worker"}, {CONFIG_TOPICS, "topics"}, {CONFIG_TOKEN, "token"}, {CONFIG_CHECK, "check"}, {CONFIG_HEALTH, "health"}};
+        {CONFIG_SERVE, "serve"}, {CONFIG_GATEWAY, "gateway"}, {CONFIG_WORKER, "worker"}, {CONFIG_TOPICS, "topics"}, {CONFIG_TOKEN, "token"}, {CONFIG_CHECK, "check"}, {CONFIG_HEALTH, "health"}, {CONFIG_DEVICE, "device"}};
     fprintf(out, "# Settings\n\nMade by `tidegate docs settings`. A flag beats the environment, the environment beats the default.\n\n"
                  "| flag | environment | type | default | commands | what |\n| --- | --- | --- | --- | --- | --- |\n");
     for (int i = 0; i < SETTINGS; i++) {

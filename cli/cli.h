@@ -17,6 +17,7 @@ int gateway_main(int argc, char **argv);
 int worker_main(int argc, char **argv);
 int topics_main(int argc, char **argv);
 int docs_main(int argc, char **argv);
+int device_main(int argc, char **argv);
 
 /* One line on stderr, `tidegate: ...`; returns `code`. */
 int cli_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));

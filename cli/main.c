@@ -20,6 +20,7 @@ static const struct {
     {"token", token_main, "prints a token (JWT) for a user"},
     {"check", check_main, "checks settings and namespaces, and says what to mend"},
     {"health", health_main, "is the server on this address ready? For containers' health checks"},
+    {"device", device_main, "a device: writes and reads a local store, and keeps it in step"},
     {"docs", docs_main, "prints reference pages: settings, errors or metrics"},
 };
 

@@ -54,6 +54,7 @@ void world_init(struct world *world, uint64_t seed)
     assert(err == ERR_OK);
     put_namespace(world, "schemas/namespaces/chat.json");
     put_namespace(world, "schemas/namespaces/cart.json");
+    put_namespace(world, "schemas/namespaces/notes.json");
 }
 
 static void free_tell(struct world_tell *tell)

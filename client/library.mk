@@ -1,0 +1,61 @@
+# libtidegate: how it is built, installed and tested. Included by the Makefile, whose flags and folders it uses.
+# What is in it: core and the client, with no name visible but those of client/abi.txt.
+CLIENT_SOURCES := $(wildcard core/*.c client/*.c) base/clock.c
+CLIENT_OBJECTS := $(patsubst %.c,$(OUT)/pic/%.o,$(CLIENT_SOURCES)) $(OUT)/pic/gen/namespaces.o $(OUT)/pic/gen/store.o
+CLIENT_PACKAGES := sqlite3 libwebsockets libcrypto libuv
+CLIENT_VERSION = $(shell sed -n 's/^\#define TIDE_VERSION "\(.*\)"/\1/p' client/tidegate.h)
+LIBTIDEGATE := $(OUT)/libtidegate.a $(OUT)/libtidegate.so.0
+CLIENT_TESTS := $(filter-out %_dbg.c,$(wildcard tests/client/*.c))
+# The command line's device is the same code.
+PACKAGES += sqlite3
+SOURCES += $(wildcard client/*.c)
+LIB_OBJECTS += $(patsubst %.c,$(OUT)/%.o,$(wildcard client/*.c)) $(OUT)/gen/store.o
+NAMES += $(patsubst %.c,%,$(wildcard client/*.c) $(CLIENT_TESTS))
+SUITES += client client-asan client-abi
+
+.PHONY: libtidegate libtidegate-install client client-asan client-build client-abi bench-client
+all: libtidegate
+install: libtidegate-install
+blackbox: client-build
+libtidegate: $(LIBTIDEGATE) ## the C client library, static and shared
+libtidegate-install: libtidegate
+	install -D -m 644 client/tidegate.h $(DESTDIR)$(PREFIX)/include/tidegate.h
+	install -D -m 644 $(OUT)/libtidegate.a $(DESTDIR)$(PREFIX)/lib/libtidegate.a
+	install -D -m 755 $(OUT)/libtidegate.so.0 $(DESTDIR)$(PREFIX)/lib/libtidegate.so.0
+	ln -sf libtidegate.so.0 $(DESTDIR)$(PREFIX)/lib/libtidegate.so
+	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(CLIENT_VERSION)|' client/tidegate.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/tidegate.pc
+	chmod 644 $(DESTDIR)$(PREFIX)/lib/pkgconfig/tidegate.pc
+client-build: $(patsubst tests/client/%.c,$(OUT)/client-tests/%,$(CLIENT_TESTS))
+client: client-build ## devices on the C library: 500 random schedules of a new seed, and kills before every system call
+	@tests/client/run 500
+client-asan: ## fewer of them under ASan and UBSan
+	@$(MAKE) FLAVOUR=asan client-build
+	@tests/client/run 60 asan
+client-abi: tidegate libtidegate build/setup-test ## the library as it is installed: its names, and programs that use it
+	@MAKE='$(MAKE)' tests/client/abi
+bench-client: tidegate $(OUT)/bench/client ## the C client library: writes, first sync, queries, sight of another's edit
+	@bench/client-quick
+
+build/gen/store.c: build/embed schemas/client-store.sql
+	@mkdir -p build/gen
+	@build/embed asset_store base/asset.h schemas/client-store.sql > $@
+$(OUT)/pic/%.o: %.c | build/setup-build
+	@mkdir -p $(@D)
+	@echo "  cc    $< (pic)"
+	@$(COMPILE) -fPIC -fvisibility=hidden -ffunction-sections -c $< -o $@
+$(OUT)/pic/gen/%.o: build/gen/%.c
+	@mkdir -p $(@D)
+	@$(COMPILE) -fPIC -fvisibility=hidden -ffunction-sections -c $< -o $@
+$(OUT)/libtidegate.a: $(CLIENT_OBJECTS) client/abi.txt
+	@ld -r -o $(OUT)/pic/tidegate.o $(CLIENT_OBJECTS) && objcopy --keep-global-symbols=client/abi.txt $(OUT)/pic/tidegate.o
+	@rm -f $@ && ar rcs $@ $(OUT)/pic/tidegate.o
+$(OUT)/libtidegate.so.0: $(CLIENT_OBJECTS) client/abi.txt
+	@{ echo 'TIDEGATE_0 { global:'; sed 's/$$/;/' client/abi.txt; echo 'local: *; };'; } > $(OUT)/pic/tidegate.map
+	@$(CC) $(FLAGS) -shared -Wl,-soname,libtidegate.so.0 -Wl,--version-script=$(OUT)/pic/tidegate.map -Wl,-z,defs -Wl,--gc-sections -o $@ $(CLIENT_OBJECTS) \
+	  $$(pkg-config --libs $(CLIENT_PACKAGES)) -lpthread
+$(OUT)/client-tests/%: $(OUT)/tests/client/%.o $(SUPPORT) $(LIB)
+	@mkdir -p $(@D)
+	@$(CC) $(FLAGS) -o $@ $^ $(LIBS)
+
+-include $(CLIENT_OBJECTS:.o=.d)

@@ -1,0 +1,105 @@
+/* Internal to tide*.c: the handle. */
+#ifndef TIDEGATE_CLIENT_TIDE_PARTS_H
+#define TIDEGATE_CLIENT_TIDE_PARTS_H
+
+#include "client/store.h"
+#include "client/sync.h"
+#include "client/tidegate.h"
+#include "client/transport.h"
+#include "client/view.h"
+
+enum { TIDE_EVENTS_MAX = 4096 /* not yet told: past it they are dropped, what they tell of is in the store */, TIDE_MESSAGE_BYTES = 256, TIDE_ARENA_BYTES_MAX = 67108864 };
+
+struct tide_told {
+    struct tide_told *next;
+    struct tide_event event;
+    bool token;
+    char texts[];
+};
+
+struct tide_observer {
+    struct tide *tide;
+    struct tide_observer *next;
+    bool freed;               /* while it is being called */
+    struct tide_query query;  /* a copy, with the texts behind it */
+    int64_t space;            /* 0: the store does not know it yet */
+    void (*each)(void *ctx, enum tide_change change, const struct tide_doc *doc);
+    void (*done)(void *ctx);
+    void *ctx;
+    bool began;
+    size_t there_count, there_room;
+    struct tide_there *there; /* what it was told of, by doc */
+    struct store_condition *tests;
+    char *texts;
+};
+/* A document that an observer was told of. */
+struct tide_there {
+    int64_t doc;
+    uint64_t seq;
+    bool seen;                /* in the run at hand */
+    char *id;
+};
+
+/* Clock and chance in place of the machine's own, for tests. */
+struct tide_machine {
+    void *ctx;
+    struct store_moment (*clock)(void *ctx); /* NULL: the machine's */
+    void (*random)(void *ctx, void *ret_bytes, size_t bytes);
+};
+
+struct tide {
+    struct store *store;
+    struct view view;
+    struct sync *sync;
+    struct transport *transport;
+    struct tide_options options;
+    char *url, *ca_file, *pinned_key; /* owned copies of the options' */
+    char boot[STORE_BOOT_BYTES];
+    struct tide_machine machine;
+    bool started, by_hand;
+    bool in_callback, in_step;
+    bool token_given;         /* since it was last asked for */
+    uint64_t version;         /* the store's, as last looked at */
+    uint64_t delivered;       /* changes up to this seq were told to observers */
+    bool fresh_observers;     /* that were told of nothing yet */
+    struct tide_observer *observers;
+    struct tide_told *told, **told_end;
+    size_t told_count;
+    enum tide_choice (*resolve)(void *ctx, const struct tide_conflict *conflict, const char **ret_merged);
+    void *resolve_ctx;
+    bool look_for_conflicts;
+    bool posting;             /* tide_sync() waits for an answer */
+    unsigned post_status;
+    int64_t post_retry_ms;
+    struct buf post_body;
+    char message[TIDE_MESSAGE_BYTES];
+    char device[LIMIT_DEVICE_BYTES_MAX + 1];
+    char why[TIDE_MESSAGE_BYTES];
+    struct arena arena;       /* of one call */
+};
+
+/* tide.c */
+enum tide_code tide_open_on(const struct tide_options *options, const struct tide_machine *machine, struct tide **ret_tide, char *ret_why, size_t why_bytes);
+struct store_moment tide_now(struct tide *tide);
+enum tide_code tide_fail(struct tide *tide, enum tide_code code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+enum tide_code tide_code_of(enum err err);
+enum tide_code tide_fail_err(struct tide *tide, enum err err);
+void tide_step(struct tide *tide);     /* what the heart wants of the wire is asked of it */
+void tide_deliver(struct tide *tide);  /* events, observers, conflicts */
+enum tide_code tide_need_transport(struct tide *tide, void *uv_loop);
+
+/* tide_write.c */
+enum tide_code tide_write_ops(struct tide *tide, const char *space, struct span ops, int64_t settles, uint64_t *ret_push);
+
+/* tide_read.c */
+void tide_doc_fill(struct tide_doc *ret_doc, const char *space, const struct store_doc *doc);
+enum tide_code tide_query_make(struct tide *tide, const struct tide_query *query, struct store_condition *tests, struct store_query *ret_query);
+
+/* tide_observe.c */
+void tide_observe_deliver(struct tide *tide);
+void tide_observe_fini(struct tide *tide);
+
+/* tide_refused.c */
+void tide_refused_resolve(struct tide *tide);
+
+#endif

@@ -1,0 +1,194 @@
+/* Refused pushes: told, settled, and conflicts put to the app's resolver. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "client/tide_parts.h"
+#include "core/op.h"
+
+enum { BATCH = 64 };
+
+static const char *text_of(struct span span) { return span.at == NULL ? "" : span.at; }
+
+enum tide_code tide_refused(struct tide *tide, bool (*each)(void *ctx, const struct tide_refusal *refusal), void *ctx)
+{
+    struct store_refused *list;
+    struct arena arena;
+    int64_t past = 0;
+    bool more = true;
+    arena_init(&arena, TIDE_ARENA_BYTES_MAX);
+    while (more) {
+        arena_reset(&arena);
+        size_t count = store_refused_list(tide->store, &arena, past, BATCH, false, &list);
+        more = count == BATCH;
+        for (size_t i = 0; i < count; i++) {
+            struct store_space space = store_space_get(tide->store, list[i].space);
+            struct tide_refusal given = {list[i].id, space.name, text_of(list[i].code), text_of(list[i].message), text_of(list[i].ops), text_of(list[i].origins),
+                text_of(list[i].server), list[i].made_ms, list[i].refused_ms};
+            past = list[i].id;
+            if (each(ctx, &given)) continue;
+            more = false;
+            break;
+        }
+    }
+    arena_fini(&arena);
+    return TIDE_OK;
+}
+
+/* By what the caller says, or by the same operations once more. */
+static enum tide_code retry(struct tide *tide, int64_t id, const char *ops, uint64_t *ret_push)
+{
+    struct store_refused refused;
+    struct arena arena;
+    arena_init(&arena, TIDE_ARENA_BYTES_MAX);
+    enum tide_code code = TIDE_NOT_FOUND;
+    if (store_refused_get(tide->store, &arena, id, &refused)) {
+        struct store_space space = store_space_get(tide->store, refused.space);
+        code = tide_write_ops(tide, space.name, ops == NULL ? refused.ops : span_text(ops), id, ret_push);
+    } else {
+        tide_fail(tide, code, "no refusal has that id");
+    }
+    arena_fini(&arena);
+    return code;
+}
+
+enum tide_code tide_refused_retry(struct tide *tide, int64_t id, const char *ops, uint64_t *ret_push) { return retry(tide, id, ops, ret_push); }
+
+enum tide_code tide_refused_drop(struct tide *tide, int64_t id)
+{
+    enum err err = store_begin(tide->store, true);
+    if (err != ERR_OK) return tide_fail_err(tide, err);
+    if (!store_refused_remove(tide->store, id)) {
+        store_rollback(tide->store);
+        return tide_fail(tide, TIDE_NOT_FOUND, "no refusal has that id");
+    }
+    err = store_commit(tide->store);
+    return err == ERR_OK ? TIDE_OK : tide_fail_err(tide, err);
+}
+
+/* ---- the resolver ---- */
+
+void tide_set_resolver(struct tide *tide, enum tide_choice (*resolve)(void *ctx, const struct tide_conflict *conflict, const char **ret_merged), void *ctx)
+{
+    tide->resolve = resolve;
+    tide->resolve_ctx = ctx;
+    tide->look_for_conflicts = true;
+}
+
+/* The one document of a refused push; false: several, or none. */
+static bool only_doc(const struct op *ops, size_t count)
+{
+    for (size_t i = 1; i < count; i++)
+        if (!span_equal(ops[i].id, ops[0].id) || !span_equal(ops[i].collection, ops[0].collection)) return false;
+    return count > 0;
+}
+
+/* What an edit would leave of a body, as far as that can be said without the namespace: put, delete, patch in order. NULL: deleted. */
+static const char *mine_of(struct arena *arena, const struct op *ops, size_t count, const char *base)
+{
+    struct span mine = base == NULL ? span_of(NULL, 0) : span_text(base);
+    for (size_t i = 0; i < count; i++) {
+        struct json_value old = {JSON_OBJECT, mine};
+        struct buf out;
+        struct json_member member;
+        bool first = true;
+        if (ops[i].kind == OP_DELETE) mine = span_of(NULL, 0);
+        if (ops[i].kind == OP_PUT || ops[i].kind == OP_APPEND || (ops[i].kind == OP_PATCH && mine.at == NULL)) mine = arena_copy(arena, ops[i].body.raw);
+        if (ops[i].kind != OP_PATCH || old.raw.at == NULL) continue;
+        buf_init(&out, 2 * (size_t)LIMIT_DOCUMENT_BYTES_MAX);
+        buf_add_char(&out, '{');
+        for (int pass = 0; pass < 2; pass++) { /* what stays, then what the patch says */
+            struct json_iter iter = json_members(pass == 0 ? old : ops[i].body);
+            while (json_next_member(&iter, &member)) {
+                struct json_iter patch = json_members(ops[i].body);
+                struct json_member other;
+                bool named = false;
+                while (pass == 0 && !named && json_next_member(&patch, &other)) named = json_key_equal(other.key, member.key);
+                if (named || (pass == 1 && member.value.type == JSON_NULL)) continue;
+                buf_add_text(&out, first ? "\"" : ",\"");
+                first = false;
+                buf_add_span(&out, member.key);
+                buf_add_text(&out, "\":");
+                buf_add_span(&out, member.value.raw);
+            }
+        }
+        buf_add_char(&out, '}');
+        mine = arena_copy(arena, buf_span(&out));
+        buf_fini(&out);
+    }
+    return mine.at;
+}
+
+static const char *base_of(struct arena *arena, struct span origins, const struct op *op)
+{
+    struct json_value object;
+    struct buf name;
+    if (origins.at == NULL || !json_check(origins, &object, NULL)) return NULL;
+    buf_init(&name, LIMIT_COLLECTION_BYTES_MAX + LIMIT_ID_BYTES_MAX + 1);
+    buf_add_span(&name, op->collection);
+    buf_add_char(&name, '/');
+    buf_add_span(&name, op->id);
+    struct json_value body = json_find_span(object, buf_span(&name));
+    buf_fini(&name);
+    return body.type == JSON_OBJECT ? arena_copy(arena, body.raw).at : NULL;
+}
+
+/* A push of the choice, made on what the server has. */
+static bool settle(struct tide *tide, const struct store_refused *refused, const struct op *op, const char *body)
+{
+    struct buf ops;
+    buf_init(&ops, LIMIT_FRAME_BYTES_MAX);
+    buf_add_text(&ops, body == NULL ? "[{\"op\":\"delete\",\"collection\":" : "[{\"op\":\"put\",\"collection\":");
+    buf_add_json_string(&ops, op->collection);
+    buf_add_text(&ops, ",\"id\":");
+    buf_add_json_string(&ops, op->id);
+    if (body != NULL) buf_add_text(&ops, ",\"body\":");
+    if (body != NULL) buf_add_text(&ops, body);
+    buf_add_text(&ops, "}]");
+    buf_add_char(&ops, '\0');
+    bool good = buf_ok(&ops) && retry(tide, refused->id, ops.at, NULL) == TIDE_OK;
+    buf_fini(&ops);
+    return good;
+}
+
+static void leave(struct tide *tide, int64_t id)
+{
+    if (store_begin(tide->store, true) != ERR_OK) return;
+    store_refused_asked(tide->store, id);
+    store_commit(tide->store);
+}
+
+static void resolve_one(struct tide *tide, struct arena *arena, const struct store_refused *refused)
+{
+    struct json_value array;
+    struct op *ops;
+    size_t count;
+    char why[LIMIT_MESSAGE_BYTES_MAX + 1];
+    struct store_doc doc;
+    const char *merged = NULL;
+    bool good = false;
+    if (span_is(refused->code, "conflict") && json_check(refused->ops, &array, NULL) && op_decode_all(array, arena, &ops, &count, why, sizeof why) == ERR_OK &&
+        only_doc(ops, count)) {
+        struct store_space space = store_space_get(tide->store, refused->space);
+        const char *base = base_of(arena, refused->origins, &ops[0]), *mine = mine_of(arena, ops, count, base);
+        store_doc_find(tide->store, arena, space.id, ops[0].collection, ops[0].id, &doc);
+        struct tide_conflict conflict = {space.name, ops[0].collection.at, ops[0].id.at, base, mine, doc.server.at};
+        enum tide_choice choice = tide->resolve(tide->resolve_ctx, &conflict, &merged);
+        if (choice == TIDE_THEIRS) good = tide_refused_drop(tide, refused->id) == TIDE_OK;
+        else if (choice == TIDE_MINE) good = settle(tide, refused, &ops[0], mine);
+        else if (choice == TIDE_MERGED && merged != NULL) good = settle(tide, refused, &ops[0], merged);
+    }
+    if (!good) leave(tide, refused->id);
+}
+
+void tide_refused_resolve(struct tide *tide)
+{
+    struct store_refused *list;
+    struct arena arena;
+    tide->look_for_conflicts = false;
+    if (tide->resolve == NULL) return;
+    arena_init(&arena, TIDE_ARENA_BYTES_MAX);
+    size_t count = store_refused_list(tide->store, &arena, 0, BATCH, true, &list);
+    for (size_t i = 0; i < count; i++) resolve_one(tide, &arena, &list[i]);
+    if (count == BATCH) tide->look_for_conflicts = true;
+    arena_fini(&arena);
+}

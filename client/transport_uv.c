@@ -1,0 +1,38 @@
+/* The end of a context on the app's libuv loop: lws closes its handles there, which takes the loop a turn or two, and frees what is
+ * left only at a second lws_context_destroy(). Until then a timer of ours keeps the transport. */
+#include <stdlib.h>
+#include <uv.h>
+
+#include "client/transport_parts.h"
+
+enum { CLOSED_MS = 50 };
+
+struct grave {
+    uv_timer_t timer;
+    struct transport *transport;
+};
+
+static void on_buried(uv_handle_t *handle)
+{
+    struct grave *grave = handle->data;
+    transport_forget(grave->transport);
+    free(grave);
+}
+
+static void on_closed(uv_timer_t *timer)
+{
+    struct grave *grave = timer->data;
+    lws_context_destroy(grave->transport->context);
+    uv_close((uv_handle_t *)timer, on_buried);
+}
+
+void transport_uv_bury(struct transport *transport)
+{
+    struct grave *grave = calloc(1, sizeof *grave);
+    lws_context_destroy(transport->context);
+    if (grave == NULL) return; /* kept for good: lws may still call back */
+    grave->transport = transport;
+    grave->timer.data = grave;
+    uv_timer_init(transport->foreign_loop[0], &grave->timer);
+    uv_timer_start(&grave->timer, on_closed, CLOSED_MS, 0);
+}

@@ -1,0 +1,126 @@
+-- The store of a device (libtidegate): one SQLite file, version 1 (PRAGMA user_version), application_id 0x54494445 ("TIDE").
+--
+-- The library runs this very text to make a store, and anyone may open one and read it, while it is in use too:
+--     sqlite3 app.db "SELECT id, body FROM shown WHERE space = 'cart:ana' AND collection = 'items'"
+-- Only the library writes it. Times are milliseconds since 1970, unless a column says otherwise.
+--
+-- INVARIANTS
+-- 1. A write of the app is one transaction: the document as shown, its entry in the outbox, its place among the changes.
+-- 2. A push leaves the outbox in the transaction that brings its outcome: with the documents, or as a row of `refused`.
+-- 3. `documents.body` is what the app sees: `server` with the pending pushes on top while there are any, else the server's own.
+
+CREATE TABLE store (              -- one row: who this device is, and what it knows of clocks
+  one INTEGER PRIMARY KEY CHECK (one = 1),
+  device TEXT NOT NULL,           -- its id; a new one is taken where the server says that it was used before (forked)
+  user TEXT,                      -- as the last welcome said
+  log TEXT,                       -- of which the copies are; NULL: never connected
+  next_push INTEGER NOT NULL,     -- the id of the next push
+  seq INTEGER NOT NULL,           -- the number of the last change of a document
+  runs INTEGER NOT NULL,          -- the number of the last run of pages from nothing
+  fork_at INTEGER NOT NULL,       -- not 0: a new device id is to be taken, once pushes below this one are answered
+  clock_boot TEXT,                -- the boot during which the server's time was last heard,
+  clock_boot_ms INTEGER NOT NULL, -- the boot clock's time then,
+  clock_wall_ms INTEGER NOT NULL, -- the wall clock's,
+  clock_server_ms INTEGER NOT NULL -- and the server's; 0: never heard
+);
+
+CREATE TABLE spaces (
+  id INTEGER PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE,
+  wanted INTEGER NOT NULL,        -- 1: the app subscribes to it
+  priority INTEGER NOT NULL,      -- the greater is synchronised first
+  tail INTEGER,                   -- of `append` collections, how many to bring when behind; NULL: all
+  cursor TEXT,                    -- how far the copy has got; NULL: it holds nothing
+  run INTEGER NOT NULL,           -- not 0: in the middle of that run of pages from nothing
+  seen_rev INTEGER NOT NULL,      -- the greatest rev seen here
+  window_s INTEGER NOT NULL,      -- how long the server remembers, in seconds; 0: not heard
+  last_push INTEGER NOT NULL,     -- the id of the last push made here; 0: none
+  sent_push INTEGER NOT NULL,     -- the greatest id sent from here
+  forked_after INTEGER,           -- the log's last id of this device here, where it said that they are not ours
+  fork_probe INTEGER NOT NULL,    -- the empty push that asks what the log's last id is by now; 0: none
+  partial INTEGER NOT NULL,       -- 1: what `tail` left out is missing, so sums cannot be compared
+  synced_ms INTEGER NOT NULL,     -- by the wall clock, when the copy was last whole; 0: never
+  closed TEXT                     -- the code under which the server closed it; NULL: it did not
+);
+
+CREATE TABLE documents (
+  doc INTEGER PRIMARY KEY,
+  space INTEGER NOT NULL REFERENCES spaces(id),
+  collection TEXT NOT NULL,
+  id TEXT NOT NULL,
+  rev INTEGER NOT NULL,           -- the server's; 0: the server has not told of it
+  born INTEGER NOT NULL,          -- the rev that added it, in `append` collections; else 0
+  time INTEGER NOT NULL,          -- of the server's last change
+  user TEXT,                      -- who made it
+  body TEXT,                      -- as the app sees it; NULL: deleted, or not there
+  pending INTEGER NOT NULL,       -- pushes in the outbox that touch it
+  server TEXT,                    -- while any are pending: the body as the server has it; NULL: deleted, or unknown
+  contains INTEGER NOT NULL,      -- the server's body holds this device's pushes up to this id
+  ahead INTEGER NOT NULL,         -- 1: brought by a `result` or `history`, ahead of the cursor
+  run INTEGER NOT NULL,           -- the last run of pages from nothing that named it
+  seq INTEGER NOT NULL,           -- the number of its last change: greater than all before
+  added_seq INTEGER NOT NULL,     -- the number of the change that made it appear
+  changed_ms INTEGER NOT NULL,    -- by the wall clock, when that last change came to this device
+  UNIQUE (space, collection, id)
+);
+CREATE INDEX documents_seq ON documents(seq);
+
+CREATE TABLE sums (               -- what the server's `sum` is compared with
+  space INTEGER NOT NULL REFERENCES spaces(id),
+  collection TEXT NOT NULL,
+  sum INTEGER NOT NULL,           -- 64 bits, signed here
+  live INTEGER NOT NULL,          -- documents that the server has, not deleted
+  PRIMARY KEY (space, collection)
+) WITHOUT ROWID;
+
+CREATE TABLE outbox (             -- pushes without an outcome, in the order in which they were made
+  id INTEGER PRIMARY KEY,
+  space INTEGER NOT NULL REFERENCES spaces(id),
+  previous INTEGER NOT NULL,      -- the push made before it in the same space; 0: none
+  after INTEGER NOT NULL,         -- what it is to name as `after`
+  ops TEXT NOT NULL,              -- as on the wire, without `age` and `base`
+  bases TEXT NOT NULL,            -- the base of each, a JSON array
+  origins TEXT,                   -- in `manual` collections, what each was made on: {"collection/id": body}
+  made_boot TEXT NOT NULL,        -- the boot during which it was made,
+  made_boot_ms INTEGER NOT NULL,  -- the boot clock's time then,
+  made_wall_ms INTEGER NOT NULL,  -- the wall clock's,
+  made_server_ms INTEGER NOT NULL, -- and the server's as far as it was known; 0: not known
+  sent_ms INTEGER,                -- the server's time when it was first sent; NULL: never sent
+  sent_log TEXT,                  -- the log that it was sent to
+  checked INTEGER NOT NULL,       -- 1: when it was sent the log was known to hold nothing of this device's that this file does not know of,
+                                  -- so that `pushed` speaks of it; else it is sent again until its own outcome comes
+  answered INTEGER NOT NULL       -- 1: its outcome is known, its effect not yet in the copy
+);
+CREATE INDEX outbox_space ON outbox(space, id);
+
+CREATE TABLE outbox_documents (
+  doc INTEGER NOT NULL REFERENCES documents(doc),
+  push INTEGER NOT NULL REFERENCES outbox(id),
+  PRIMARY KEY (doc, push)
+) WITHOUT ROWID;
+CREATE INDEX outbox_documents_push ON outbox_documents(push);
+
+CREATE TABLE refused (            -- pushes that took no effect, until the app settles them
+  id INTEGER PRIMARY KEY,
+  space INTEGER NOT NULL REFERENCES spaces(id),
+  push INTEGER NOT NULL,          -- its id then,
+  device TEXT NOT NULL,           -- of this device id
+  code TEXT NOT NULL,             -- the protocol's
+  message TEXT NOT NULL,
+  ops TEXT NOT NULL,              -- what was tried
+  origins TEXT,                   -- as in the outbox
+  server TEXT,                    -- the documents as the server sent them with the refusal, a JSON array
+  made_ms INTEGER NOT NULL,       -- by the wall clock, when the app made it
+  refused_ms INTEGER NOT NULL,    -- and when the refusal came
+  asked INTEGER NOT NULL          -- 1: the app's resolver has left it to the user
+);
+
+CREATE TABLE indexes (            -- declared by the app; each is an index of SQLite too
+  name TEXT PRIMARY KEY,
+  collection TEXT NOT NULL,
+  field TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE VIEW shown AS              -- what the app sees, by names
+  SELECT spaces.name AS space, collection, documents.id AS id, body, rev, born, time, documents.user AS user, pending, seq, added_seq, changed_ms
+  FROM documents JOIN spaces ON spaces.id = documents.space WHERE body IS NOT NULL;

@@ -1,0 +1,253 @@
+#include "tests/support/client_rig.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/json.h"
+
+enum { STEPS_MAX = 64, QUIET_MS = 250, QUIET_ROUNDS = 12 };
+
+struct store_moment client_now(void *ctx)
+{
+    const struct client *client = ctx;
+    struct store_moment now = {.boot_ms = client->world->rig.now_ms - client->boot_at_ms + 1000, .wall_ms = client->world->rig.now_ms + client->wall_off_ms};
+    snprintf(now.boot, sizeof now.boot, "boot-%zu-%u", client->at, client->boots);
+    return now;
+}
+
+static void random_bytes(void *ctx, void *ret_bytes, size_t bytes)
+{
+    const struct client *client = ctx;
+    for (size_t i = 0; i < bytes; i++) ((unsigned char *)ret_bytes)[i] = (unsigned char)world_chance(client->world, 256);
+}
+
+struct tide_machine client_machine(struct client *client) { return (struct tide_machine){client, client_now, random_bytes}; }
+
+void client_init(struct client *client, struct world *world, size_t at, const char *user, const char *dir)
+{
+    *client = (struct client){.world = world, .at = at, .user = user, .network = true, .boot_at_ms = world->rig.now_ms};
+    snprintf(client->path, sizeof client->path, "%s/device-%zu.db", dir, at);
+}
+
+static void on_event(void *ctx, struct tide *tide, const struct tide_event *event)
+{
+    struct client *client = ctx;
+    (void)tide;
+    client->events[event->kind]++;
+    if (event->code[0] != '\0') snprintf(client->last_code, sizeof client->last_code, "%s", event->code);
+}
+
+static void on_token(void *ctx, struct tide *tide)
+{
+    struct client *client = ctx;
+    client->tokens++;
+    enum tide_code code = tide_set_token(tide, client->user);
+    assert(code == TIDE_OK);
+}
+
+void client_begin(struct client *client)
+{
+    char why[256] = "";
+    struct tide_options options = {.path = client->path, .on_event = on_event, .on_token = on_token, .ctx = client};
+    assert(client->tide == NULL);
+    struct tide_machine machine = client_machine(client);
+    enum tide_code code = tide_open_on(&options, &machine, &client->tide, why, sizeof why);
+    if (code != TIDE_OK) fprintf(stderr, "%s\n", why);
+    assert(code == TIDE_OK);
+    if (client->resolve != NULL) tide_set_resolver(client->tide, client->resolve, client);
+    code = tide_start(client->tide, TIDE_BOTH);
+    assert(code == TIDE_OK);
+}
+
+static void hang_up(struct client *client, bool tell)
+{
+    struct rig_conn *conn = client->conn;
+    unsigned code = conn == NULL ? 0 : conn->close_code;
+    client->conn = NULL;
+    if (conn != NULL && conn->session != NULL) hub_rig_close(&client->world->rig, conn);
+    if (tell && client->tide != NULL) tide_io_disconnected(client->tide, code, "cut");
+}
+
+void client_kill(struct client *client)
+{
+    hang_up(client, false);
+    tide_close(client->tide);
+    client->tide = NULL;
+}
+
+void client_fini(struct client *client) { client_kill(client); }
+
+void client_cut(struct client *client)
+{
+    if (client->conn != NULL) hang_up(client, true);
+}
+
+void client_network(struct client *client, bool up)
+{
+    client->network = up;
+    if (!up) client_cut(client);
+}
+
+void client_boot(struct client *client)
+{
+    assert(client->tide == NULL);
+    client->boots++;
+    client->boot_at_ms = client->world->rig.now_ms;
+}
+
+/* ---- the wire ---- */
+
+static bool connect(struct client *client)
+{
+    if (client->conn != NULL || !tide_io_wants_connection(client->tide)) return false;
+    if (!client->network || client->world->rig.conns[client->at].session != NULL) {
+        tide_io_disconnected(client->tide, 0, "no network");
+        return true;
+    }
+    if (client->refuse_token) {
+        client->refuse_token = false;
+        tide_io_disconnected(client->tide, 401, "unauthorized");
+        return true;
+    }
+    client->conn = hub_rig_raw(&client->world->rig, client->at, NULL);
+    tide_io_connected(client->tide);
+    return true;
+}
+
+static bool say(struct client *client)
+{
+    size_t bytes;
+    const char *message = client->conn == NULL ? NULL : tide_io_output(client->tide, &bytes);
+    if (message == NULL) return false;
+    hub_message(client->conn->session, span_of(message, bytes), client->world->rig.now_ms);
+    tide_io_sent(client->tide, bytes);
+    hub_rig_turn(&client->world->rig);
+    return true;
+}
+
+static bool hear(struct client *client)
+{
+    struct rig_conn *conn = client->conn;
+    if (conn == NULL || conn->looked >= conn->text_bytes) return false;
+    size_t bytes = conn->text_bytes - conn->looked;
+    char *copy = malloc(bytes);
+    assert(copy != NULL);
+    memcpy(copy, conn->text + conn->looked, bytes);
+    conn->looked = conn->text_bytes = 0;
+    tide_io_received(client->tide, copy, bytes);
+    free(copy);
+    return true;
+}
+
+void client_step(struct client *client)
+{
+    if (client->tide == NULL) return;
+    for (int i = 0; i < STEPS_MAX; i++) {
+        bool moved = connect(client);
+        moved = say(client) || moved;
+        moved = hear(client) || moved;
+        if (client->conn != NULL && client->conn->close_code != 0) {
+            hang_up(client, true);
+            moved = true;
+        }
+        if (client->conn != NULL && tide_io_wants_close(client->tide)) {
+            hang_up(client, true);
+            moved = true;
+        }
+        if (client->conn != NULL) hub_heard(client->conn->session, client->world->rig.now_ms);
+        if (tide_io_deadline(client->tide) == 0) tide_poll(client->tide);
+        if (!moved) return;
+    }
+}
+
+static bool is_whole(struct client *client)
+{
+    struct tide_status status;
+    tide_status(client->tide, &status);
+    return status.whole && tide_io_deadline(client->tide) != 0;
+}
+
+void client_settle(struct client *const *clients, size_t count, int64_t ms)
+{
+    struct world *world = clients[0]->world;
+    int64_t end = world->rig.now_ms + ms;
+    for (int quiet = 0; quiet < QUIET_ROUNDS && world->rig.now_ms < end;) {
+        bool moved = false, whole = true;
+        while (world_ack(world, false) || world_step(world) || world_ask(world) || world_page(world) || world_tell(world)) moved = true;
+        hub_rig_turn(&world->rig);
+        for (size_t i = 0; i < count; i++) {
+            if (clients[i]->tide == NULL) continue;
+            client_step(clients[i]);
+            whole = whole && is_whole(clients[i]);
+        }
+        quiet = !moved && whole ? quiet + 1 : 0;
+        world->rig.now_ms += QUIET_MS;
+        hub_tick(world->rig.hub, world->rig.now_ms);
+    }
+}
+
+/* ---- looking ---- */
+
+char *client_body(struct client *client, const char *space, const char *collection, const char *id)
+{
+    struct tide_doc *doc;
+    if (tide_get(client->tide, space, collection, id, &doc) != TIDE_OK) return NULL;
+    char *body = strdup(doc->body);
+    tide_doc_free(doc);
+    return body;
+}
+
+struct comparing {
+    const char *space;
+    struct json_value docs;
+    size_t mine;
+    bool same;
+};
+
+static bool compare(void *ctx, const struct tide_doc *doc)
+{
+    struct comparing *comparing = ctx;
+    struct json_iter iter = json_elements(comparing->docs);
+    struct json_value theirs;
+    if (strcmp(doc->space, comparing->space) != 0 || doc->body == NULL) return true;
+    comparing->mine++;
+    while (json_next_element(&iter, &theirs)) {
+        int64_t rev = 0;
+        (void)json_integer(json_find(theirs, "rev"), &rev);
+        if (!json_string_is(json_find(theirs, "collection"), doc->collection) || !json_string_is(json_find(theirs, "id"), doc->id)) continue;
+        if ((uint64_t)rev == doc->rev && span_is(json_find(theirs, "body").raw, doc->body) && !doc->pending) return true;
+        fprintf(stderr, "%s %s/%s: here rev %llu %s%s, there %.*s\n", doc->space, doc->collection, doc->id, (unsigned long long)doc->rev, doc->body,
+                doc->pending ? " pending" : "", (int)theirs.raw.bytes, theirs.raw.at);
+        comparing->same = false;
+        return true;
+    }
+    fprintf(stderr, "%s %s/%s: here rev %llu %s, there nothing\n", doc->space, doc->collection, doc->id, (unsigned long long)doc->rev, doc->body);
+    comparing->same = false;
+    return true;
+}
+
+bool client_is_like_owner(struct client *client, const char *space)
+{
+    struct arena arena;
+    struct buf text;
+    struct page page;
+    struct comparing comparing = {.space = space, .same = true};
+    uint64_t seq;
+    size_t theirs = 0;
+    arena_init(&arena, 1 << 26);
+    buf_init(&text, 1 << 26);
+    world_look(client->world, space, client->user, &arena, &text, &page);
+    bool strict = json_check(page.docs, &comparing.docs, NULL);
+    assert(strict);
+    enum tide_code code = tide_changes(client->tide, 0, compare, &comparing, &seq);
+    assert(code == TIDE_OK);
+    struct json_iter iter = json_elements(comparing.docs);
+    struct json_value doc;
+    while (json_next_element(&iter, &doc)) theirs += json_find(doc, "deleted").type != JSON_TRUE;
+    if (theirs != comparing.mine) fprintf(stderr, "%s: here %zu documents, there %zu\n", space, comparing.mine, theirs);
+    bool same = comparing.same && theirs == comparing.mine;
+    arena_fini(&arena);
+    buf_fini(&text);
+    return same;
+}

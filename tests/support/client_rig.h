@@ -1,0 +1,46 @@
+/* A device on the C client library whose bytes, clocks and network are the test's: a handle of the public API, moved by hand, before
+ * a hub and the true owner (hub_world.h). */
+#ifndef TIDEGATE_TESTS_SUPPORT_CLIENT_RIG_H
+#define TIDEGATE_TESTS_SUPPORT_CLIENT_RIG_H
+
+#include "client/tide_parts.h"
+#include "tests/support/hub_world.h"
+
+enum { CLIENT_PATH_BYTES = 256 };
+
+struct client {
+    struct world *world;
+    size_t at;              /* its connection */
+    const char *user;
+    char path[CLIENT_PATH_BYTES];
+    struct tide *tide;      /* NULL: its process is dead */
+    struct rig_conn *conn;  /* NULL: not connected */
+    bool network;
+    bool refuse_token;      /* the next upgrade is answered with 401 */
+    int64_t wall_off_ms;    /* its wall clock is wrong by so much */
+    int64_t boot_at_ms;     /* the world's time when it booted, */
+    unsigned boots;         /* for the how manyth time */
+    unsigned tokens;        /* asked for */
+    unsigned events[16];    /* told, by kind */
+    char last_code[32];     /* of the last event that had one */
+    enum tide_choice (*resolve)(void *ctx, const struct tide_conflict *conflict, const char **ret_merged);
+};
+
+void client_init(struct client *client, struct world *world, size_t at, const char *user, const char *dir);
+void client_begin(struct client *client);             /* a process opens the store and starts */
+void client_kill(struct client *client);              /* the process dies: nothing is said to anybody */
+void client_fini(struct client *client);
+void client_step(struct client *client);              /* what it wants of its connection happens; what was sent is heard */
+void client_network(struct client *client, bool up);
+void client_cut(struct client *client);               /* the connection ends; the network stays */
+void client_boot(struct client *client);              /* the machine starts anew; the process is dead before and after */
+/* Lets everything through for so long (the world's time), until everybody is quiet. */
+void client_settle(struct client *const *clients, size_t count, int64_t ms);
+struct store_moment client_now(void *ctx);
+struct tide_machine client_machine(struct client *client); /* its clocks, and chance of the world's seed */
+/* Is it as the owner has it: the same documents, no more, no fewer? What differs is printed. */
+bool client_is_like_owner(struct client *client, const char *space);
+/* The body of a document as shown; NULL: none. Free it. */
+char *client_body(struct client *client, const char *space, const char *collection, const char *id);
+
+#endif
