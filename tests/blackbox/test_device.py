@@ -232,3 +232,10 @@ def test_a_device_runs_on_a_libuv_loop_of_the_app(server, tmp_path, watches):
         assert process.returncode == 0
     finally:
         process.kill()
+
+
+def test_tails_history_signals_and_barriers_before_the_real_server(server, tmp_path):
+    program = os.path.join(os.path.dirname(BINARY), "build/plain/client-tests/talk")
+    user = unique("ana")
+    done = subprocess.run([program, str(tmp_path), server.url(), server.token(user), f"chat:{unique('room')}"], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, "talked\n"), done.stderr

@@ -139,6 +139,20 @@ static void look_at_refusals(struct play *play, size_t at, bool settle)
     play->counts[2] += (unsigned)settling.count;
 }
 
+static void let_something_through(struct play *play);
+
+struct patience {
+    struct play *play;
+    unsigned turns;
+};
+
+static bool go_on(void *ctx)
+{
+    struct patience *patience = ctx;
+    let_something_through(patience->play);
+    return patience->turns-- > 0;
+}
+
 /* ---- what happens to devices ---- */
 
 static void copy_store(const char *from, const char *to)
@@ -202,7 +216,8 @@ static void happen(struct play *play, size_t at)
     else if (what < 54) look_at_refusals(play, at, true);
     else if (what < 56) MUST(tide_subscribe(client->tide, spaces[chance(play, strcmp(users[at], "bob") == 0 ? 1 : SPACES) + (strcmp(users[at], "bob") == 0 ? 1 : 0)], NULL) == TIDE_OK);
     else if (what < 57) MUST(tide_unsubscribe(client->tide, strcmp(users[at], "bob") == 0 ? spaces[1] : spaces[chance(play, SPACES)], chance(play, 2) == 0) != TIDE_IO);
-    else if (what < 58) tide_set_reachable(client->tide, chance(play, 4) != 0);
+    else if (what < 58 && client->network) play->counts[5] += client_sync_once(client, go_on, &(struct patience){play, (unsigned)chance(play, 600)});
+    else if (what < 59) tide_set_reachable(client->tide, chance(play, 4) != 0);
     else if (client->conn != NULL) client->conn->full = !client->conn->full;
 }
 
@@ -357,7 +372,7 @@ int main(int argc, char **argv)
         one_play(seed + i, made, totals);
         rig_dir_remove(made);
     }
-    printf("%llu plays: %u writes, %u by another process, %u refusals, %u restored backups, %u years\n", (unsigned long long)count, totals[0], totals[1], totals[2],
-           totals[3], totals[4]);
+    printf("%llu plays: %u writes, %u by another process, %u refusals, %u restored backups, %u years, %u calls of HTTP\n", (unsigned long long)count, totals[0], totals[1], totals[2],
+           totals[3], totals[4], totals[5]);
     return 0;
 }

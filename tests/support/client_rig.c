@@ -76,7 +76,11 @@ void client_kill(struct client *client)
     client->tide = NULL;
 }
 
-void client_fini(struct client *client) { client_kill(client); }
+void client_fini(struct client *client)
+{
+    client_kill(client);
+    free(client->answer);
+}
 
 void client_cut(struct client *client)
 {
@@ -185,6 +189,71 @@ void client_settle(struct client *const *clients, size_t count, int64_t ms)
         world->rig.now_ms += QUIET_MS;
         hub_tick(world->rig.hub, world->rig.now_ms);
     }
+}
+
+/* ---- by HTTP ---- */
+
+struct call {
+    struct client *client;
+    unsigned number;
+};
+
+static void on_answer(void *ctx, const struct hub_http_answer *answer)
+{
+    struct call *call = ctx;
+    struct client *client = call->client;
+    if (call->number == client->call) {
+        free(client->answer);
+        client->answer = strndup(answer->body->text, answer->body->bytes);
+        client->status = answer->status;
+        client->answered = true;
+    }
+    free(call);
+}
+
+/* False: nothing was to be asked, or no answer came. */
+static bool call_once(struct client *client, bool (*go_on)(void *ctx), void *ctx)
+{
+    struct store_moment now = client_now(client);
+    struct hub_credentials credentials = {.user_bytes = strlen(client->user), .expires_ms = INT64_MAX};
+    struct call *call = malloc(sizeof *call);
+    struct buf body;
+    bool asked;
+    assert(call != NULL);
+    *call = (struct call){client, ++client->call};
+    client->answered = false;
+    memcpy(credentials.user, client->user, credentials.user_bytes);
+    buf_init(&body, 1 << 22);
+    asked = sync_http_request(client->tide->sync, SYNC_BOTH, &body, &now);
+    struct hub_http_request request = {.post = true, .path = SPAN_LITERAL("sync"), .query = SPAN_LITERAL(""), .body = buf_span(&body), .credentials = &credentials};
+    if (asked) (void)hub_http_start(client->world->rig.hub, &request, client->world->rig.now_ms, call, on_answer);
+    else free(call);
+    hub_rig_turn(&client->world->rig);
+    buf_fini(&body);
+    while (asked && !client->answered && go_on(ctx)) hub_rig_turn(&client->world->rig);
+    return asked && client->answered;
+}
+
+unsigned client_sync_once(struct client *client, bool (*go_on)(void *ctx), void *ctx)
+{
+    enum { CALLS_MAX = 8 };
+    unsigned answered = 0;
+    client_cut(client);
+    tide_stop(client->tide);
+    sync_begin_round(client->tide->sync);
+    for (int i = 0; i < CALLS_MAX && call_once(client, go_on, ctx); i++) {
+        struct store_moment now = client_now(client);
+        int64_t retry_ms = 0;
+        answered++;
+        enum sync_http what = sync_http_answer(client->tide->sync, client->status, span_text(client->answer), &retry_ms, &now);
+        if (what == SYNC_HTTP_FAILED) fprintf(stderr, "%u %s\n", client->status, client->answer);
+        assert(what != SYNC_HTTP_FAILED);
+        if (what != SYNC_HTTP_MORE) break;
+    }
+    client->call++;
+    enum tide_code code = tide_start(client->tide, TIDE_BOTH);
+    assert(code == TIDE_OK);
+    return answered;
 }
 
 /* ---- looking ---- */

@@ -23,6 +23,10 @@ struct client {
     unsigned tokens;        /* asked for */
     unsigned events[16];    /* told, by kind */
     char last_code[32];     /* of the last event that had one */
+    unsigned call;          /* of HTTP, counted: an answer to one that was given up is none */
+    bool answered;
+    unsigned status;
+    char *answer;
     enum tide_choice (*resolve)(void *ctx, const struct tide_conflict *conflict, const char **ret_merged);
 };
 
@@ -34,6 +38,8 @@ void client_step(struct client *client);              /* what it wants of its co
 void client_network(struct client *client, bool up);
 void client_cut(struct client *client);               /* the connection ends; the network stays */
 void client_boot(struct client *client);              /* the machine starts anew; the process is dead before and after */
+/* Stops, syncs by calls of HTTP for as long as `go_on` gets answers out of the world, and starts again. Returns how many were answered. */
+unsigned client_sync_once(struct client *client, bool (*go_on)(void *ctx), void *ctx);
 /* Lets everything through for so long (the world's time), until everybody is quiet. */
 void client_settle(struct client *const *clients, size_t count, int64_t ms);
 struct store_moment client_now(void *ctx);
