@@ -170,7 +170,7 @@ bool store_space_sums_agree(struct store *store, int64_t space, struct span sums
     store_sum_flush(store);
     /* What was brought ahead of the cursor is no part of the server's sum. */
     sqlite3_stmt *row = store_bind(store, "SELECT sum, collection FROM sums WHERE space = ? AND NOT EXISTS (SELECT 1 FROM documents WHERE documents.space = sums.space"
-                                   " AND documents.collection = sums.collection AND ahead AND documents.space = ?)", "ii", space, space);
+                                   " AND documents.collection = sums.collection AND ahead = 1 AND documents.space = ?)", "ii", space, space);
     while (agree && store_next(store, row)) {
         char text[17];
         struct json_value their = json_find_span(told, store_text(row, 1));
@@ -184,7 +184,7 @@ bool store_space_sums_agree(struct store *store, int64_t space, struct span sums
         uint64_t live;
         /* A collection that the copy has nothing of. */
         if (store_space_sum(store, space, member.key, &live) == 0 && live == 0 && !json_string_is(member.value, "0000000000000000")) {
-            row = store_bind(store, "SELECT 1 FROM documents WHERE space = ? AND collection = ? AND ahead LIMIT 1", "it", space, member.key);
+            row = store_bind(store, "SELECT 1 FROM documents WHERE space = ? AND collection = ? AND ahead = 1 LIMIT 1", "it", space, member.key);
             if (!store_next(store, row)) agree = false;
             else store_done(row);
         }

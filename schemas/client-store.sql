@@ -64,6 +64,8 @@ CREATE TABLE documents (
   UNIQUE (space, collection, id)
 );
 CREATE INDEX documents_seq ON documents(seq);
+CREATE INDEX documents_gone ON documents(space, changed_ms) WHERE body IS NULL AND pending = 0; -- what is to be forgotten one day
+CREATE INDEX documents_ahead ON documents(space, collection) WHERE ahead = 1;
 
 CREATE TABLE sums (               -- what the server's `sum` is compared with
   space INTEGER NOT NULL REFERENCES spaces(id),
