@@ -126,6 +126,8 @@ void sim_calm(struct sim *sim)
         for (int w = 0; w < sim->settings.workers; w++) sim_link_cut(sim, g, w, false);
     for (int w = 0; w < sim->settings.workers; w++) {
         struct sim_worker *worker = &sim->workers[w];
+        worker->dies_at_commit = false;
+        if (worker->dying) sim_worker_kill(sim, w);
         if (worker->alive && worker->isolated) {
             worker->isolated = false;
             sim_reader_learn(&worker->reader);

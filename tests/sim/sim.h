@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "backends/journal.h"
 #include "backends/link.h"
 #include "backends/log.h"
 #include "backends/registry.h"
@@ -75,7 +76,9 @@ struct sim_partition {
     int owner;                     /* the worker that the coordinator assigned it to; -1: none */
     uint32_t generation;           /* of that assignment */
     int moving_to;                 /* who gets it when the old owner has let go; -1: nobody waits */
-    uint64_t committed;            /* what an owner in good standing has journalled */
+    uint64_t committed, committed_hash; /* what an owner in good standing has journalled */
+    bool journalled;               /* into `journal`, ever */
+    struct map_state journal;
 };
 struct sim_pending;
 struct sim_writer {
@@ -89,6 +92,7 @@ struct sim_writer {
         uint32_t partition;
         struct sim_pending *first, **end;
         size_t told;               /* of the first ones it is decided what is told; 0: they wait to be appended */
+        bool failing;              /* what is handed in before that is told fails too */
         int64_t since_us;          /* when the first began to wait */
     } lanes[SIM_PARTITIONS_MAX];
 };
@@ -130,6 +134,7 @@ void sim_reader_open(struct sim *sim, struct sim_reader *reader, int worker);
 void sim_reader_kill(struct sim_reader *reader);
 /* The coordinator: `worker` -1 takes it from all. A holder that does not listen loses it all the same, and goes on unknowing. */
 void sim_log_assign(struct sim *sim, uint32_t partition, int worker);
+bool sim_log_is_owner(const struct sim *sim, int worker, uint32_t partition); /* as the coordinator sees it */
 void sim_log_balance(struct sim *sim);                            /* partitions without a living owner find one */
 void sim_log_worker_gone(struct sim *sim, int worker);            /* its partitions are nobody's; noticed after a while */
 void sim_reader_wake(struct sim *sim, uint32_t partition);        /* there is something to read */
@@ -164,6 +169,7 @@ void sim_link_worker_end(struct sim *sim, int worker, struct link_owner *link);
 
 /* ---- the worker's process (sim_worker.c, sim_host.c, sim_store.c) ---- */
 struct sim_disk {                  /* one partition's store of one worker */
+    int worker;
     bool made, open, doubtful;     /* `doubtful`: the machine went down while it was open */
     char log[SIM_NAME_BYTES];
     struct map_state state;
@@ -193,7 +199,11 @@ struct sim_worker {
     struct link_owner link;
     struct sim_disk disks[SIM_PARTITIONS_MAX], making[SIM_PARTITIONS_MAX]; /* `making`: by a restore */
     unsigned rules;                /* which texts it puts: sim_rules.c */
+    struct journal journal;
+    bool dies_at_commit, dying;    /* `dying`: nothing reaches its disk any more */
+    struct sim_event death;
 };
+void sim_journal_open(struct journal *journal);
 void sim_worker_start(struct sim *sim, int at);
 void sim_worker_kill(struct sim *sim, int at);
 void sim_worker_lose_disk(struct sim *sim, int at);
@@ -388,6 +398,7 @@ size_t sim_rules_texts(unsigned rules, struct span *ret_texts, size_t room);
 struct sim_settings {
     uint64_t seed;
     int gateways, workers, partitions;
+    bool journaled;                /* workers have a journal, and the log forgets what it holds */
     bool serve;                    /* gateway and worker are one process, the log is trimmed at once */
     bool fsync;
     bool chaos;                    /* faults come by themselves, by the percentages below */

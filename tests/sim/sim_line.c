@@ -1,13 +1,14 @@
 /* The lines of a plan. One does one thing, at once; time goes by in `wait`, `leap` and `settle` alone.
  *
  * FORMAT  `#` begins a comment. D a device, S a space, G `g1`.., W `w1`.., P `p0`.., TIME `10ms` `3s` `5m` `2h` `91d`.
- *   set KEY VALUE               gateways, workers, partitions, form serve|cluster, seed, fsync on|off; net, append, link, journal,
+ *   set KEY VALUE               gateways, workers, partitions, form serve|cluster, seed, fsync on|off, journaled on|off; net, append, link, journal,
  *                               page, deliver LEAST..MOST (ms); fail, lose, double, busy, headless PERCENT
  *   space S · device D USER     first of all, where their order matters
  *   go D [G] · stop D · crash D · reboot D · clock D TIME · reinstall D · backup D · restore D · retire D
  *   cut D · half D (open at one end) · slow D on|off
  *   open D S [once] [tail N] · close D S · push D S OPERATIONS · history D S COLLECTION LIMIT
  *   kill G|W · start G|W (in the form `serve` either is the whole server) · disk W lost|back · isolate W · reach W
+ *   journal die W (right behind its next commit)
  *   link G W cut|mend · move P W · registry down|up|empty · rules N [W]
  *   log down|up · log fail|lose|double N · log skew TIME · log cut P N · log odd P RECORD · log anew
  *   wait TIME · leap TIME (nothing moves) · settle · calm · stop (no calm, no judge: the plan is over)
@@ -136,6 +137,7 @@ static void set(struct sim *sim, struct sim_words *words)
     if (span_is(key, "form")) s->serve = span_is(value, "serve");
     if (span_is(key, "seed")) s->seed = strtoull(value.at, NULL, 10);
     if (span_is(key, "fsync")) s->fsync = span_is(value, "on");
+    if (span_is(key, "journaled")) s->journaled = span_is(value, "on");
 }
 
 /* ---- devices ---- */
@@ -272,8 +274,8 @@ static bool world_line(struct sim *sim, struct span verb, struct sim_words *word
         process_line(sim, span_is(verb, "kill"), sim_words_next(words));
     } else if (span_is(verb, "disk")) {
         int w = process(sim, sim_words_next(words), 'w', sim->settings.workers);
-        if (sim->workers[w].alive) bad(sim, "a living worker's disk");
-        else if (sim_words_is(words, "lost")) sim_worker_lose_disk(sim, w);
+        if (sim->workers[w].alive) return true; /* a living one keeps its disk */
+        if (sim_words_is(words, "lost")) sim_worker_lose_disk(sim, w);
         else sim_worker_lose_unsynced(sim, w);
     } else if (span_is(verb, "isolate") || span_is(verb, "reach")) {
         isolate(sim, process(sim, sim_words_next(words), 'w', sim->settings.workers), span_is(verb, "isolate"));
@@ -284,6 +286,9 @@ static bool world_line(struct sim *sim, struct span verb, struct sim_words *word
     } else if (span_is(verb, "move")) {
         uint32_t p = partition(sim, words);
         sim_log_assign(sim, p, process(sim, sim_words_next(words), 'w', sim->settings.workers));
+    } else if (span_is(verb, "journal")) {
+        if (!sim_words_is(words, "die")) bad(sim, "of the journal");
+        sim->workers[process(sim, sim_words_next(words), 'w', sim->settings.workers)].dies_at_commit = true;
     } else if (span_is(verb, "log")) {
         log_line(sim, words);
     } else if (span_is(verb, "registry")) {

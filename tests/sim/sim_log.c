@@ -49,6 +49,8 @@ static void drop_records(struct sim_partition *part)
     part->records = NULL;
     part->count = part->room = 0;
     part->first = part->next = part->committed = 0;
+    part->journalled = false;
+    map_state_fini(&part->journal);
 }
 
 static void name_log(struct sim *sim)
@@ -113,10 +115,12 @@ static void tell(struct sim *sim, struct sim_event *event)
     struct sim_lane *lane = (struct sim_lane *)(void *)event;
     struct sim_writer *writer = lane->writer;
     struct log_ack acks[WAITING_MAX];
-    size_t count = lane->told;
+    size_t told = lane->told, count = lane->failing ? lane_count(lane) : told;
     lane->told = 0;
+    lane->failing = false;
     for (size_t i = 0; i < count; i++) {
         struct sim_pending *pending = lane->first;
+        if (i >= told) pending->ack.err = ERR_BUSY;
         lane->first = pending->next;
         if (lane->first == NULL) lane->end = &lane->first;
         acks[i] = pending->ack;
@@ -140,6 +144,7 @@ static void fail_all(struct sim *sim, struct sim_lane *lane, size_t appended)
         pending->ack.err = at < appended || sim_below(sim, SIM_LOG, 2) == 0 ? ERR_INTERNAL : ERR_BUSY;
     }
     lane->told = at;
+    lane->failing = true;
     sim_trace(sim, "log     p%u: %zu appends fail, %zu of them stand in the log", lane->partition, at, appended);
 }
 

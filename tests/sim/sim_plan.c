@@ -129,7 +129,7 @@ static void draw_device_fault(struct draw *draw)
 static void draw_process_fault(struct draw *draw)
 {
     unsigned g = 1 + below(draw, draw->gateways), w = 1 + below(draw, draw->workers), p = below(draw, draw->partitions);
-    switch (below(draw, draw->serve ? 9 : 18)) {
+    switch (below(draw, draw->serve ? 9 : 21)) {
     case 0: case 1: sim_plan_add(draw->plan, "kill w%u", w); break;
     case 2: case 3: sim_plan_add(draw->plan, "start w%u", w); break;
     case 4: sim_plan_add(draw->plan, "kill g%u", g); break;
@@ -142,6 +142,11 @@ static void draw_process_fault(struct draw *draw)
     case 13: case 14: sim_plan_add(draw->plan, "move p%u w%u", p, w); break;
     case 15: sim_plan_add(draw->plan, "isolate w%u", w); break;
     case 16: sim_plan_add(draw->plan, "reach w%u", w); break;
+    case 17: case 18: sim_plan_add(draw->plan, "journal die w%u", w); break;
+    case 19:
+        sim_plan_add(draw->plan, "kill w%u", w);
+        sim_plan_add(draw->plan, "disk w%u %s", w, one_in(draw, 2) ? "lost" : "back");
+        break;
     default: sim_plan_add(draw->plan, "rules %u w%u", 1 + below(draw, 2), w); break;
     }
 }
@@ -178,6 +183,7 @@ static void draw_world(struct draw *draw, uint64_t seed)
     draw->spaces = draw->long_story ? SPACES : 1 + below(draw, 2);
     sim_plan_add(draw->plan, "set seed %llu", (unsigned long long)seed);
     if (draw->serve) sim_plan_add(draw->plan, "set form serve");
+    else if (one_in(draw, 2)) sim_plan_add(draw->plan, "set journaled on");
     sim_plan_add(draw->plan, "set gateways %u", draw->gateways);
     sim_plan_add(draw->plan, "set workers %u", draw->workers);
     sim_plan_add(draw->plan, "set partitions %u", draw->partitions);

@@ -93,9 +93,9 @@ static void trim(struct log_reader *base, uint32_t partition, uint64_t offset)
     struct sim *sim = of(base)->sim;
     struct sim_partition *part = &sim->log.parts[partition];
     if (of(base)->dead || !is_current(&of(base)->parts[partition], part)) return;
-    if (offset > part->committed) part->committed = offset;
+    if (!sim->settings.journaled && offset > part->committed) part->committed = offset;
     size_t gone = 0;
-    if (!sim->settings.serve) return;
+    if (!sim->settings.serve && !sim->settings.journaled) return;
     while (gone < part->count && part->records[gone].offset + 1 < offset) blob_put(part->records[gone++].bytes);
     part->count -= gone;
     memmove(part->records, part->records + gone, part->count * sizeof *part->records);
@@ -120,6 +120,11 @@ static enum err read_one(struct log_reader *base, uint32_t partition, uint64_t o
 }
 
 /* ---- the coordinator ---- */
+
+bool sim_log_is_owner(const struct sim *sim, int worker, uint32_t partition)
+{
+    return is_current(&sim->workers[worker].reader.parts[partition], &sim->log.parts[partition]);
+}
 
 static void give(struct sim *sim, uint32_t partition, int worker);
 

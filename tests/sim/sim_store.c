@@ -13,6 +13,8 @@ struct store {
     bool fsync, doubtful;
 };
 
+static int worker_in(const char *path) { return path[4] - '0'; }
+
 /* The path is `sim/WORKER/store-PARTITION`, or that with `.new` behind it. */
 static struct sim_disk *disk_of(const char *path)
 {
@@ -38,6 +40,7 @@ enum err store_open(const struct store_options *options, struct store **ret_stor
     store->doubtful = options->boot != NULL && disk->made && disk->doubtful;
     disk->made = disk->open = true;
     disk->doubtful = false;
+    disk->worker = worker_in(options->path);
     *ret_store = store;
     return ERR_OK;
 }
@@ -74,6 +77,7 @@ static void keep_older(struct sim_disk *disk)
 enum err store_apply(struct store *store, const struct store_batch *batch)
 {
     struct sim_disk *disk = store->disk;
+    if (sim_current()->workers[disk->worker].dying) return ERR_IO;
     if (!store->fsync) keep_older(disk);
     assert(disk->next_offset <= batch->stamp.next_offset);
     for (size_t i = 0; i < batch->count; i++) {

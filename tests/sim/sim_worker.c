@@ -34,7 +34,8 @@ void sim_worker_start(struct sim *sim, int at)
     if (worker->alive) return;
     worker->at = at;
     worker->alive = true;
-    worker->failed = worker->isolated = false;
+    worker->failed = worker->isolated = worker->dying = worker->dies_at_commit = false;
+    sim_journal_open(&worker->journal);
     sim_trace(sim, "w%d      starts", at + 1);
     sim_host_open(sim, &worker->host, at);
     sim_reader_open(sim, &worker->reader, at);
@@ -43,6 +44,7 @@ void sim_worker_start(struct sim *sim, int at)
     snprintf(dir, sizeof dir, "sim/%d", at);
     struct worker_options options = {.host = &worker->host.base, .reader = &worker->reader.base, .rules_writer = &worker->rules_writer.base,
                                      .link = &worker->link, .registry = &sim->gateways[0].registry, .data_dir = dir, .fsync = sim->settings.fsync,
+                                     .journal = sim->settings.journaled ? &worker->journal : NULL, .shares_partitions = sim->settings.workers > 1,
                                      .gateways_outlive = !sim->settings.serve, .say = sim->out == NULL ? NULL : say, .say_ctx = worker,
                                      .failed = failed};
     enum err err = worker_open(&options, &worker->worker);
@@ -68,6 +70,7 @@ void sim_worker_kill(struct sim *sim, int at)
     if (!worker->alive) return;
     sim_trace(sim, "w%d      is killed", at + 1);
     worker->alive = false;
+    sim_queue_take(sim, &worker->death);
     sim_link_dead(sim, -1, at);
     worker->host.dead = true;
     sim_reader_kill(&worker->reader);
@@ -89,7 +92,9 @@ void sim_worker_lose_unsynced(struct sim *sim, int at)
     assert(!sim->workers[at].alive);
     for (int p = 0; p < SIM_PARTITIONS_MAX; p++) {
         struct sim_disk *disk = &sim->workers[at].disks[p];
-        if (!disk->has_older) continue;
+        disk->doubtful = disk->made && sim->settings.journaled;
+        if (disk->doubtful) sim_trace(sim, "w%d      store-%d was open when the machine went down", at + 1, p);
+        if (!disk->has_older || disk->doubtful) continue;
         sim_trace(sim, "w%d      store-%d goes back from %llu to %llu", at + 1, p, (unsigned long long)disk->next_offset,
                   (unsigned long long)disk->older_next);
         map_state_fini(&disk->state);
