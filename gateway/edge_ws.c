@@ -42,8 +42,9 @@ int edge_ws_upgrade(struct edge *edge, struct lws *wsi)
         lws_set_opaque_user_data(wsi, credentials); /* taken by ESTABLISHED, or freed with the connection */
         return 0;
     }
-    /* Upgraded all the same: a browser is not told the status of a refused upgrade, but it is told 4401. */
     free(credentials);
+    if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_AUTHORIZATION) > 0) return edge_http_refuse(wsi, 401, ERR_UNAUTHENTICATED, NULL);
+    /* Upgraded all the same: a browser, which sets no header, is not told the status of a refused upgrade, but it is told 4401. */
     return 0;
 }
 
