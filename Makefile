@@ -64,7 +64,7 @@ install: tidegate ## binary, docs and namespaces under $(DESTDIR)$(PREFIX)
 # -- the three tiers ----------------------------------------------------------------------------------------------
 CHECK := unit tidy tidy-test docs-check sabotage-check
 WEB := web-unit web-build-check
-SUITES := $(CHECK) $(WEB) scenarios sweep unit-asan unit-tsan sabotage-quick vectors-check fuzz schemas deploy-test kafka $(if $(wildcard tests/blackbox/test_*.py),blackbox) \
+SUITES := $(CHECK) $(WEB) scenarios sweep unit-asan unit-tsan sabotage-quick vectors-check fuzz schemas deploy-test kafka $(if $(wildcard tests/blackbox/test_*.py),blackbox blackbox-cluster) \
   $(if $(wildcard tests/browser/package.json),browser) $(if $(wildcard tests/autobahn/run),autobahn)
 include client/library.mk
 check: tidegate ## tier 1, under a minute, for every edit: build, unit tests, the house's rules, docs

@@ -130,6 +130,7 @@ class ClusterServer(ServeServer):
         self.deployment = Deployment(_services[0], self.dir, self.port, self.key_file, free_port, namespaces=namespaces, args=args, env=env)
 
     def start(self, timeout=120):
+        self.deployment.namespaces = self.namespaces
         self.deployment.start(timeout)
         self.process = self.deployment.gateways[0].process
         return self

@@ -152,6 +152,7 @@ def test_a_restart_with_another_schema_judges_by_the_new_one(make_server, tmp_pa
     d.disconnect()
 
 
+@pytest.mark.serve  # within milliseconds by two gateways, the newer of two connections cannot always be told from the older: 4409
 def test_a_wire_cut_in_the_middle_of_a_message_loses_nothing(device):
     a = device()
     space = f"cart:{a.user}"
