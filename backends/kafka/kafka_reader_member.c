@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-enum { POLL_AT_ONCE = 64, LOST_AGAIN_MS = 60000 };
+enum { POLL_AT_ONCE = 64, LOST_AGAIN_MS = 60000, LOST_TIMES_MAX = 5 };
 
 static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t what, rd_kafka_topic_partition_list_t *list, void *opaque)
 {
@@ -32,18 +32,21 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t what, rd_kafka_topi
 
 /* ---- the member ---- */
 
-/* A static member is fenced when a broker that died had answered it and it never heard: it asks again and is taken for another. Once is
- * no reason to end; again within a minute means that there is another. */
+/* A static member is fenced when a broker that died had answered it and it never heard: it asks again and is taken for another. That is
+ * no reason to end; but again and again means that there is another. */
 static void lose(struct kafka_reader *reader, const char *why)
 {
     int64_t now_ms = clock_monotonic_ms();
     if (reader->member_lost) return;
-    if (reader->lost_ms != 0 && now_ms - reader->lost_ms < LOST_AGAIN_MS) {
+    if (now_ms - reader->lost_ms >= LOST_AGAIN_MS) {
+        reader->lost_ms = now_ms;
+        reader->lost_count = 0;
+    }
+    if (++reader->lost_count > LOST_TIMES_MAX) {
         kafka_reader_fail(reader, ERR_CONFIG, why);
         return;
     }
     log_line(LOG_WARN_LEVEL, "member_lost", "why=\"%s\"", why);
-    reader->lost_ms = now_ms;
     reader->member_lost = true;
     reader->in_group = reader->unassign_due = false;
     kafka_reader_take_back(reader);

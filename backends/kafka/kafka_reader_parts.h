@@ -57,7 +57,8 @@ struct kafka_reader {
     bool in_group, unassign_due, failed;
     bool member_lost;         /* it cannot go on: another takes its place when everything was given back */
     atomic_bool renewing;     /* on another thread */
-    int64_t lost_ms;          /* the last time; 0: never */
+    int64_t lost_ms;          /* the first time of a minute, and how often since */
+    unsigned lost_count;
     bool works_trim;
     atomic_bool closing;
     bool handles_closing;
