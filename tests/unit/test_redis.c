@@ -84,6 +84,19 @@ static void a_device_that_connects_elsewhere_displaces_its_older_session(void **
     assert_int_equal(b->displaced_count, 0);
 }
 
+static void a_release_takes_nobody_elses_entry(void **state)
+{
+    struct redis_rig *rig = *state;
+    struct redis_seat *a = redis_rig_open(rig, 0, NULL, "gate-a");
+    assert_true(redis_rig_until_ready(rig, a, 1));
+    claim(a, "ana", 1);
+    redis_rig_ask_user(rig, a, "ana");
+    redis_desk_ask(&rig->servers[0], "SET tidegate:log-1:dev:phone-0001:ana gate-z:0:1:1"); /* and this gateway was not told */
+    release(a, "ana", 1);
+    redis_rig_ask_user(rig, a, "ana");
+    assert_string_equal(redis_desk_ask(&rig->servers[0], "GET tidegate:log-1:dev:phone-0001:ana"), "gate-z:0:1:1");
+}
+
 static void another_user_or_device_displaces_nobody(void **state)
 {
     struct redis_rig *rig = *state;
@@ -105,12 +118,14 @@ static void offsets_move_only_forward_and_exactly(void **state)
     struct redis_rig *rig = *state;
     struct redis_seat *a = redis_rig_open(rig, 0, NULL, "gate-a"), *b = redis_rig_open(rig, 1, NULL, "gate-b");
     assert_true(redis_rig_until_ready(rig, a, 1) && redis_rig_until_ready(rig, b, 1));
-    put_offset(a, "ana", "chat:a", 9007199254740993, "c-93");
+    put_offset(b, "ana", "chat:a", 9007199254740992, "c-92");
+    assert_true(redis_rig_until_cursor(rig, b, "ana", "phone-0001", "c-92"));
+    put_offset(a, "ana", "chat:a", 9007199254740993, "c-93"); /* one more than a double can tell */
     put_offset(a, "ana", "chat:b", 5, "b-5");
     put_offset(a, "ana", "chat:b", 4, "b-4"); /* in one batch, and behind */
     assert_true(redis_rig_until_cursor(rig, b, "ana", "phone-0001", "c-93"));
     assert_int_equal(rig->asked.count, 2);
-    put_offset(b, "ana", "chat:a", 9007199254740992, "c-92"); /* one less than a double can tell */
+    put_offset(b, "ana", "chat:a", 9007199254740992, "c-92");
     put_offset(b, "ana", "chat:b", 10, "b-10");               /* more, and less as text */
     assert_true(redis_rig_until_cursor(rig, b, "ana", "phone-0001", "b-10"));
     assert_true(redis_rig_until_cursor(rig, b, "ana", "phone-0001", "c-93"));
@@ -237,6 +252,7 @@ int main(void)
         REDIS_TEST(a_user_is_as_awake_as_his_most_awake_session_anywhere),
         REDIS_TEST(sessions_of_a_gateway_that_is_dead_are_void),
         REDIS_TEST(a_device_that_connects_elsewhere_displaces_its_older_session),
+        REDIS_TEST(a_release_takes_nobody_elses_entry),
         REDIS_TEST(another_user_or_device_displaces_nobody),
         REDIS_TEST(offsets_move_only_forward_and_exactly),
         REDIS_TEST(offsets_that_nobody_moved_for_long_are_gone),
