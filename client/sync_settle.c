@@ -5,7 +5,7 @@
 #include "client/sync_parts.h"
 #include "core/op.h"
 
-enum { RETRY_MS = 1000, GAP_MS = 20, GAP_MOST_MS = 5000 };
+enum { RETRY_MS = 1000, GAP_MS = 20, GAP_MOST_MS = 5000, CLOCKS_APART_MS = 60000 };
 
 /* ---- what is done with a push ---- */
 
@@ -246,7 +246,9 @@ void sync_settle_old(struct sync *sync, struct store_space *space)
     for (size_t i = 0; i < count; i++) {
         if (!store_push_get(sync->store, &sync->arena, ids[i], &push)) return;
         bool other_log = push.sent && strcmp(push.sent_log, store_self(sync->store)->log) != 0;
+        /* In the time to come: the clock was wrong when it was sent, by HTTP, so nobody knows how long ago that is. */
+        bool is_wrong = push.sent && push.sent_ms > sync->now->server_ms + CLOCKS_APART_MS;
         bool is_old = push.sent && push.sent_ms > 0 && sync->now->server_ms - push.sent_ms > 2 * window_ms;
-        if (other_log || is_old) unknown(sync, space, &push);
+        if (other_log || is_old || is_wrong) unknown(sync, space, &push);
     }
 }
