@@ -70,7 +70,7 @@ static void write_holder(struct redis_registry *r, const struct redis_session *s
     snprintf(keep, sizeof keep, "%lld", (long long)KEEP_MS);
     struct span args[] = {span_text(holder), span_text(channels), span_text(keep), span_text(claimed)};
     if (script == REDIS_CLAIM) {
-        (void)redis_server_run(key.slot->server, script, redis_registry_span(&key), args, 3, NULL, NULL);
+        (void)redis_server_run(key.slot->server, script, redis_registry_span(&key), args, 4, NULL, NULL);
     } else if (script == REDIS_RELEASE) {
         (void)redis_server_run(key.slot->server, script, redis_registry_span(&key), args, 1, NULL, NULL);
     } else {

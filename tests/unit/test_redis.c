@@ -97,6 +97,32 @@ static void a_release_takes_nobody_elses_entry(void **state)
     assert_string_equal(redis_desk_ask(&rig->servers[0], "GET tidegate:log-1:dev:phone-0001:ana"), "gate-z:0:1:1");
 }
 
+static void a_claim_that_was_overtaken_on_its_way_displaces_itself(void **state)
+{
+    struct redis_rig *rig = *state;
+    struct redis_desk *server = &rig->servers[0];
+    struct redis_seat *a = redis_rig_open(rig, 0, NULL, "gate-a"), *b = redis_rig_open(rig, 1, NULL, "gate-b");
+    char command[256];
+    assert_true(redis_rig_until_ready(rig, a, 1) && redis_rig_until_ready(rig, b, 1));
+    while (strcmp(redis_desk_ask(server, "PUBSUB NUMSUB tidegate:log-1:to:gate-a"), "tidegate:log-1:to:gate-a 1") != 0)
+        uv_run(&rig->loop, UV_RUN_NOWAIT);
+    /* The other gateway's claim, made half a second later, is there already. */
+    snprintf(command, sizeof command, "SET tidegate:log-1:dev:phone-0001:ana gate-b:1f:8:%lld", (long long)rig_now_ms() + 500);
+    redis_desk_ask(server, command);
+    claim(a, "ana", 7);
+    assert_true(redis_rig_until_displaced(rig, a, 1));
+    assert_int_equal(a->displaced[0], 7);
+    assert_non_null(strstr(redis_desk_ask(server, "GET tidegate:log-1:dev:phone-0001:ana"), "gate-b:"));
+    /* A clock that is far ahead keeps nobody out. */
+    snprintf(command, sizeof command, "SET tidegate:log-1:dev:phone-0001:ana gate-b:1f:8:%lld", (long long)rig_now_ms() + 60000);
+    redis_desk_ask(server, command);
+    claim(a, "ana", 9);
+    redis_rig_ask_user(rig, a, "ana"); /* what was sent before is done */
+    assert_non_null(strstr(redis_desk_ask(server, "GET tidegate:log-1:dev:phone-0001:ana"), "gate-a:"));
+    assert_int_equal(a->displaced_count, 1);
+    assert_int_equal(b->displaced_count, 0);
+}
+
 static void another_user_or_device_displaces_nobody(void **state)
 {
     struct redis_rig *rig = *state;
@@ -253,7 +279,7 @@ int main(void)
         REDIS_TEST(sessions_of_a_gateway_that_is_dead_are_void),
         REDIS_TEST(a_device_that_connects_elsewhere_displaces_its_older_session),
         REDIS_TEST(a_release_takes_nobody_elses_entry),
-        REDIS_TEST(another_user_or_device_displaces_nobody),
+        REDIS_TEST(a_claim_that_was_overtaken_on_its_way_displaces_itself), REDIS_TEST(another_user_or_device_displaces_nobody),
         REDIS_TEST(offsets_move_only_forward_and_exactly),
         REDIS_TEST(offsets_that_nobody_moved_for_long_are_gone),
         REDIS_TEST(an_owner_is_found_and_the_later_one_has_it),
