@@ -211,7 +211,7 @@ static void happen(struct play *play, size_t at)
     else if (what < 42) client_network(client, !client->network);
     else if (what < 45) client_cut(client);
     else if (what < 47) client->refuse_token = true;
-    else if (what < 50) client->wall_off_ms = ((int64_t)chance(play, 41) - 20) * 365 * 86400 * 1000;
+    else if (what < 50) client->wall_off_ms = ((int64_t)chance(play, 15) - 7) * 3 * 365 * 86400 * 1000; /* further than the drawer's year */
     else if (what < 51) back_up_or_restore(play, at);
     else if (what < 54) look_at_refusals(play, at, true);
     else if (what < 56) MUST(tide_subscribe(client->tide, spaces[chance(play, strcmp(users[at], "bob") == 0 ? 1 : SPACES) + (strcmp(users[at], "bob") == 0 ? 1 : 0)], NULL) == TIDE_OK);
