@@ -77,7 +77,7 @@ int main(int argc, char **argv)
     begin(&ana, argv, "ana");
     begin(&phone, argv, "phone");
     for (int i = 0; i < MESSAGES; i++) {
-        char id[8];
+        char id[16];
         snprintf(id, sizeof id, "m%d", i);
         MUST(tide_append(ana.tide, space, "messages", id, "{\"text\":\"t\"}", NULL) == TIDE_OK);
     }
