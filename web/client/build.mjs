@@ -53,7 +53,8 @@ async function buildDemo() {
 if (process.argv.includes('--tests')) {
   const tests = readdirSync(join(here, 'test')).filter((name) => name.endsWith('.test.ts')).map((name) => join(here, 'test', name));
   rmSync(join(root, 'build/web-unit'), { recursive: true, force: true });
-  await build({ ...common, entryPoints: tests, outdir: join(root, 'build/web-unit'), platform: 'node' });
+  // .mjs: no package.json is above them, and Node 18 takes a bare .js for CommonJS.
+  await build({ ...common, entryPoints: tests, outdir: join(root, 'build/web-unit'), outExtension: { '.js': '.mjs' }, platform: 'node' });
   await build({ ...common, entryPoints: [join(here, 'test/react-page.ts')], outfile: join(root, 'build/web-pages/react-page.js'), format: 'iife', minify: true, define: { 'process.env.NODE_ENV': '"production"' } });
 } else if (process.argv.includes('--package')) await buildPackage();
 else if (process.argv.includes('--check')) {

@@ -1,5 +1,6 @@
 /* A gateway made of paper: tests say every frame themselves, and see every frame that a client sends. */
 import assert from 'node:assert/strict';
+import { webcrypto } from 'node:crypto';
 import { Client, createClient, type ClientOptions } from '../src/client.js';
 import { memoryStore, type Store } from '../src/memory.js';
 import { documentHash } from '../src/sum.js';
@@ -38,6 +39,7 @@ export class PaperSocket {
   of(type: string): Json[] { return this.sent.filter((frame) => frame.type === type); }
 }
 (globalThis as unknown as Json).WebSocket = PaperSocket;
+(globalThis as unknown as Json).crypto ??= webcrypto; // Node 18, which is Debian 12's, has it in the module alone
 
 /** Waits until it holds, for 5 s. */
 export async function until<T>(what: string, holds: () => T): Promise<NonNullable<T>> {
