@@ -220,7 +220,11 @@ void sim_writer_give_up(struct sim_writer *writer)
     for (uint32_t i = 0; i < writer->base.partitions; i++) {
         struct sim_lane *lane = &writer->lanes[i];
         size_t waiting = lane_count(lane);
-        if (waiting == 0 || lane->told > 0) continue;
+        if (waiting == 0) continue;
+        if (lane->told > 0) {
+            lane->failing = true; /* what was appended is told of; what waits behind it fails */
+            continue;
+        }
         fail_all(writer->sim, lane, writer->sim->log.down ? 0 : (size_t)sim_below(writer->sim, SIM_LOG, waiting + 1));
         sim_queue_put(writer->sim, &lane->event, writer->sim->now_us, tell);
     }
