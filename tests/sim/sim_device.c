@@ -254,6 +254,7 @@ bool sim_device_is_idle(const struct sim_device *device)
     if (device->wants_on && !device->welcome) return false;
     if (!device->wants_on) return true;
     if (device->conn == NULL || !device->conn->path || device->conn->down_bytes > 0) return false;
+    if (device->conn->session == NULL) return false; /* the other end is gone, and a slow device has not heard of it yet */
     if (device->forked_space >= 0) return false;
     for (size_t i = 0; i < device->sim->spaces_count; i++) {
         const struct sim_copy *copy = &device->store.copies[i];
