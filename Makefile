@@ -69,8 +69,10 @@ SUITES := $(CHECK) $(WEB) scenarios sweep unit-asan unit-tsan sabotage-quick vec
 include client/library.mk
 check: tidegate ## tier 1, under a minute, for every edit: build, unit tests, the house's rules, docs
 	+@MAKE='$(MAKE)' tests/run-suites $(CHECK)
+# Each commit is swept from a seed of its own, told by its name: new ones every time, and whoever has the commit can try the same.
+COMMIT_SEED = $(shell printf '%d' 0x$$(git rev-parse --short=12 HEAD 2>/dev/null || echo 0))
 test: tidegate ## tier 2, under half an hour: all tests
-	+@MAKE='$(MAKE)' tests/run-suites $(SUITES)
+	+@FROM='$(or $(FROM),$(COMMIT_SEED))' MAKE='$(MAKE)' tests/run-suites $(SUITES)
 soak: tidegate ## tier 3, HOURS=4: fuzz, sanitizers and black-box tests again and again
 	+@MAKE='$(MAKE)' tests/run-soak $(HOURS)
 
@@ -122,7 +124,7 @@ sim: $(SIM) ## replay SEED=n of the simulator, with its trace (or FILE=tests/sim
 	@$(SIM) $(if $(FILE),file $(FILE),run $(or $(SEED),1))
 sim-small: $(SIM) ## a failing SEED=n (or FILE=) made small
 	@$(SIM) small $(or $(FILE),$(SEED),1)
-sweep: $(SIM) ## new seeds for SWEEP_SECONDS=180 on all cores; SEEDS=n: so many; FROM=seed
+sweep: $(SIM) ## new seeds for SWEEP_SECONDS=180 on all cores; SEEDS=n: so many; FROM=seed (else the clock's)
 	@$(SIM) sweep $(or $(FROM),0) $(or $(SEEDS),0) $(if $(SEEDS),0,$(SWEEP_SECONDS)) $(shell nproc)
 scenarios: $(SIM) ## the simulator's scenarios against their traces
 	@$(SIM) scenarios $(wildcard tests/sim/scenarios/*.sim)

@@ -309,6 +309,7 @@ struct sim_device {
     int at;
     char name[SIM_NAME_BYTES], user[SIM_NAME_BYTES];
     struct sim_store store, *backup;
+    int64_t backup_ms;             /* when that was made, in true time */
     unsigned ids;                  /* it has gone by so many device ids */
     bool wants_on, background, slow, retired;
     struct sim_conn *conn;
@@ -323,7 +324,7 @@ struct sim_device {
     int64_t welcome_ms;            /* welcome.time, and the true time when it came */
     int64_t welcome_at_ms;
     int prefers;                   /* a gateway; -1: any */
-    int forked_space;              /* -1: none */
+    int forked_space;              /* -1: none; outlives connections and reboots */
     uint64_t forked_after;
     struct sim_event timer;
     uint64_t frames;

@@ -33,6 +33,7 @@ void sim_device_new_id(struct sim_device *device)
     snprintf(id, sizeof id, "dev-%s-%02u", device->name, ++device->ids);
     memcpy(device->store.id, id, sizeof id);
     device->store.next_id = 1;
+    device->forked_space = -1;
 }
 
 struct sim_device *sim_device_make(struct sim *sim, struct span name, struct span user)
@@ -63,7 +64,6 @@ static void forget_session(struct sim_device *device)
         copy->wanted = copy->wanted && !copy->once;
         copy->once = false;
     }
-    device->forked_space = -1;
     device->welcome = false;
 }
 
@@ -235,6 +235,7 @@ void sim_device_backup(struct sim_device *device)
     else sim_store_drop(device->backup);
     assert(device->backup != NULL);
     sim_store_clone(&device->store, device->backup);
+    device->backup_ms = sim_now_ms(device->sim);
 }
 
 void sim_device_restore(struct sim_device *device, const struct sim_store *from)
@@ -244,6 +245,7 @@ void sim_device_restore(struct sim_device *device, const struct sim_store *from)
     sim_device_record(device, CHECKER_RESTORE, SIM_SPACES_MAX, 0);
     sim_store_drop(&device->store);
     sim_store_clone(from, &device->store);
+    device->forked_space = -1;
     if (on) sim_device_go(device, device->prefers);
 }
 
