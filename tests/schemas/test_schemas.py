@@ -1,5 +1,6 @@
 """The schemas of the frames: sound, as strict as the examples say, and telling the same as the running server."""
 
+import contextlib
 import json
 import pathlib
 import subprocess
@@ -78,6 +79,15 @@ def test_an_invalid_example_does_not(side, path):
 
 
 # -- beside the running server --------------------------------------------------------------------------------------
+def descriptors(pid):
+    """What a process has open. While it starts it also closes some, maybe between their being listed and being read."""
+    found = set()
+    for link in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found.add(link.readlink().name)
+    return found
+
+
 class Server:
     def __init__(self, folder):
         self.log = open(folder / "log", "w+b")
@@ -89,7 +99,7 @@ class Server:
     def wait_port(self):
         """The port, from what the kernel says this process listens on, once it is ready."""
         while self.process.poll() is None:
-            sockets = {link.readlink().name for link in pathlib.Path(f"/proc/{self.process.pid}/fd").iterdir() if link.is_symlink()}
+            sockets = descriptors(self.process.pid)
             for line in pathlib.Path(f"/proc/{self.process.pid}/net/tcp").read_text().splitlines()[1:]:
                 row = line.split()
                 if row[3] == "0A" and f"socket:[{row[9]}]" in sockets:
