@@ -41,7 +41,7 @@
     /* a device's store */                                                                                                        \
     X(CHECKER_WIPE, "wipe")             /* it is empty: reinstalled (a new store needs none) */                                   \
     X(CHECKER_BACKUP, "backup")         /* a copy of it is laid aside */                                                          \
-    X(CHECKER_RESTORE, "restore")       /* it is what was last laid aside */                                                      \
+    X(CHECKER_RESTORE, "restore")       /* it is what was last laid aside, by the store `ref` where one is named: [ref]; what that outbox held is enqueued here, too */ \
     X(CHECKER_RETIRED, "retired")       /* it will not come back: nobody waits for it */                                          \
     X(CHECKER_ENQUEUE, "enqueue")       /* a push went into the outbox: [space user device id digest parts]; `digest`: anything that tells other operations apart; `parts`: what it adds to counters */ \
     X(CHECKER_SETTLE, "settle")         /* it left the outbox by the device's own judgement: [space id code]: `unknown`, `precondition` (an `if` rev behind a reset), `forked` (up to `after`), `renumbered` (goes on under another) */ \

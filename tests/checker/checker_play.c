@@ -95,20 +95,21 @@ static void forget(struct checker *checker, uint32_t store)
 
 static void restore(struct checker *checker, uint32_t store, uint32_t number)
 {
-    uint32_t event = TABLE_NONE;
+    uint32_t event = TABLE_NONE, ref = checker->records[number].ref, from = ref == 0 ? store : checker_store_of(checker, ref);
     forget(checker, store);
     for (size_t i = 0; i < checker->backups_count; i++) {
         const struct checker_backup *backup = &checker->backups[i];
-        if (backup->store != store) continue;
+        if (backup->store != from) continue;
         struct checker_copy *copy = checker_copy_of(checker, store, backup->copy.space);
         uint32_t head = copy->head_entry, last = copy->last_entry;
         event = backup->event;
         checker_copy_fini(copy);
         checker_copy_duplicate(&backup->copy, copy);
-        copy->head_entry = head;
+        copy->store = store;
+        copy->first_entry = copy->head_entry = head;
         copy->last_entry = last;
     }
-    outbox_as_of(checker, store, event, number);
+    outbox_as_of(checker, store, from == store ? event : TABLE_NONE, number);
 }
 
 static void store_event(struct checker *checker, uint32_t number)

@@ -340,7 +340,7 @@ void sim_device_reboot(struct sim_device *device);
 void sim_device_set_clock(struct sim_device *device, int64_t wall_ms);
 void sim_device_reinstall(struct sim_device *device);
 void sim_device_backup(struct sim_device *device);
-void sim_device_restore(struct sim_device *device, const struct sim_store *from);
+void sim_device_restore(struct sim_device *device, const struct sim_device *from); /* from its backup; of another: a copy of that one, which may live on */
 void sim_device_open(struct sim_device *device, size_t space);
 void sim_device_close(struct sim_device *device, size_t space);
 /* `counter` (NULL: none) gets `by` more, if it is applied. */

@@ -238,14 +238,26 @@ void sim_device_backup(struct sim_device *device)
     device->backup_ms = sim_now_ms(device->sim);
 }
 
-void sim_device_restore(struct sim_device *device, const struct sim_store *from)
+/* What another's outbox held is in this one's now, too. */
+static void enqueue_all(struct sim_device *device)
+{
+    for (size_t i = 0; i < device->sim->spaces_count; i++) {
+        const struct sim_copy *copy = &device->store.copies[i];
+        for (size_t k = 0; k < copy->pushes_count; k++)
+            if (!copy->pushes[k].settled) sim_device_enqueued(device, i, &copy->pushes[k]);
+    }
+}
+
+void sim_device_restore(struct sim_device *device, const struct sim_device *from)
 {
     bool on = device->wants_on;
     sim_device_stop(device);
-    sim_device_record(device, CHECKER_RESTORE, SIM_SPACES_MAX, 0);
+    struct checker_event event = {.kind = CHECKER_RESTORE, .who = span_text(device->name), .ref = from == device ? span_of(NULL, 0) : span_text(from->name)};
+    sim_judge_event(device->sim, &event);
     sim_store_drop(&device->store);
-    sim_store_clone(from, &device->store);
+    sim_store_clone(from->backup, &device->store);
     device->forked_space = -1;
+    if (from != device) enqueue_all(device);
     if (on) sim_device_go(device, device->prefers);
 }
 

@@ -88,7 +88,10 @@ static void of_store(struct line *line, const struct checker_event *event)
     switch ((int)event->kind) {
     case CHECKER_WIPE: add(line, "is reinstalled"); break;
     case CHECKER_BACKUP: add(line, "is backed up"); break;
-    case CHECKER_RESTORE: add(line, "is restored from its backup"); break;
+    case CHECKER_RESTORE:
+        if (event->ref.bytes == 0) add(line, "is restored from its backup");
+        else add(line, "is a copy of %.*s, as that was backed up", (int)event->ref.bytes, event->ref.at);
+        break;
     case CHECKER_RETIRED: add(line, "will not come back"); break;
     case CHECKER_ENQUEUE: add(line, "writes push %llu to %.*s", (unsigned long long)event->id, (int)event->space.bytes, event->space.at); break;
     case CHECKER_SETTLE:

@@ -4,7 +4,7 @@
  *   set KEY VALUE               gateways, workers, partitions, form serve|cluster, seed, fsync on|off, journaled on|off; net, append, link, journal,
  *                               page, deliver LEAST..MOST (ms); fail, lose, double, busy, headless PERCENT
  *   space S · device D USER     first of all, where their order matters
- *   go D [G] · stop D · crash D · reboot D · clock D TIME · reinstall D · backup D · restore D · retire D
+ *   go D [G] · stop D · crash D · reboot D · clock D TIME · reinstall D · backup D · restore D [FROM: another's backup] · retire D
  *   cut D · half D (open at one end) · slow D on|off
  *   open D S [once] [tail N] · close D S · push D S OPERATIONS · history D S COLLECTION LIMIT
  *   kill G|W · start G|W (in the form `serve` either is the whole server) · disk W lost|back · isolate W · reach W
@@ -166,8 +166,9 @@ static bool life_line(struct sim *sim, struct span verb, struct sim_words *words
         struct span gateway = sim_words_next(&ahead);
         sim_device_go(device, gateway.bytes == 0 ? -1 : process(sim, gateway, 'g', sim->settings.gateways));
     } else if (span_is(verb, "restore")) {
+        struct sim_device *from = ahead.at[0] == '\0' ? device : device_of(sim, &ahead);
         /* An older one brings back pushes that the log has forgotten: nobody can tell them from new ones. */
-        if (device->backup != NULL && sim_now_ms(sim) - device->backup_ms < BACKUP_MS_MAX) sim_device_restore(device, device->backup);
+        if (from != NULL && from->backup != NULL && sim_now_ms(sim) - from->backup_ms < BACKUP_MS_MAX) sim_device_restore(device, from);
     } else if (span_is(verb, "clock")) {
         sim_device_set_clock(device, time_ms(sim, sim_words_next(&ahead)));
     } else if (span_is(verb, "retire")) {
