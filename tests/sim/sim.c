@@ -191,6 +191,7 @@ static void fini(struct sim *sim)
     }
     for (size_t i = 0; i < sim->devices_count; i++) sim_device_fini(&sim->devices[i]);
     sim_edge_fini(sim);
+    sim_http_fini(sim);
     sim_link_fini(sim);
     sim_log_fini(sim);
     sim_registry_fini(sim);

@@ -36,6 +36,7 @@ enum {
     SIM_GATEWAYS_MAX = 3, SIM_WORKERS_MAX = 3, SIM_PARTITIONS_MAX = 4, SIM_DEVICES_MAX = 12, SIM_SPACES_MAX = 6,
     SIM_NAME_BYTES = 40, SIM_CURSOR_BYTES = 128, SIM_WHY_BYTES = 512
 };
+enum { SIM_CONN_HTTP = 1 }; /* in the history: what goes by a call, not by the session */
 #define SIM_EPOCH_MS INT64_C(1700000000000)
 
 struct sim;
@@ -259,6 +260,12 @@ void sim_edge_gateway_died(struct sim *sim, int gateway);
 void sim_edge_fini(struct sim *sim);
 extern const struct hub_edge_ops sim_edge_ops;
 
+/* HTTP calls (sim_http.c): a background sync of the device's beside its session. A gateway that dies answers nothing. */
+struct sim_call;
+void sim_http_sync(struct sim *sim, struct sim_device *device, size_t space, int gateway);
+void sim_http_gateway_dies(struct sim *sim, int gateway); /* before its hub is closed */
+void sim_http_fini(struct sim *sim);
+
 /* ---- devices (sim_device*.c) ---- */
 struct sim_doc {
     char key[SIM_NAME_BYTES];      /* collection/id */
@@ -312,6 +319,7 @@ struct sim_device {
     int64_t backup_ms;             /* when that was made, in true time */
     unsigned ids;                  /* it has gone by so many device ids */
     bool wants_on, background, slow, retired;
+    bool in_call;                  /* what it hears now is an HTTP call's answer */
     struct sim_conn *conn;
     bool welcome;
     unsigned next_ref, backoff;
@@ -349,6 +357,9 @@ void sim_device_history(struct sim_device *device, size_t space, const char *col
 void sim_device_resend(struct sim_device *device, size_t space, uint64_t past); /* everything unanswered past that */
 void sim_device_reopen(struct sim_device *device, size_t space);  /* from its own cursor, at once */
 void sim_device_welcome(struct sim_device *device, struct span log, int64_t time_ms);
+/* The body of a background sync of one space that has a cursor; and what its answer brings. */
+void sim_device_say_sync(struct sim_device *device, size_t space, struct buf *text);
+void sim_device_hear_sync(struct sim_device *device, struct span body);
 void sim_device_refuse(struct sim_device *device, size_t space, struct sim_push *push, const char *code); /* a record for its user */
 void sim_device_lost(struct sim_device *device, struct sim_conn *conn, unsigned code); /* its connection is gone; 0: cut */
 void sim_device_hear(struct sim_device *device, struct sim_conn *conn, struct span message);
@@ -427,6 +438,7 @@ struct sim {
     void *registry;
     struct sim_conn *conns;
     struct sim_packet *packets;    /* on their way */
+    struct sim_call *calls;
     size_t spaces_count;
     char spaces[SIM_SPACES_MAX][SIM_NAME_BYTES];
     size_t devices_count;

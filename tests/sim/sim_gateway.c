@@ -73,6 +73,7 @@ void sim_gateway_kill(struct sim *sim, int at)
     sim_edge_gateway_died(sim, at);
     sim_queue_take(sim, &gateway->tick);
     sim_queue_take(sim, &gateway->turn);
+    sim_http_gateway_dies(sim, at);
     hub_close(gateway->hub);
     gateway->hub = NULL;
     sim_registry_forget(sim, at);

@@ -35,6 +35,7 @@ static void record(struct sim_device *device, struct heard *heard, enum checker_
 {
     heard->event.kind = kind;
     heard->event.who = span_text(device->name);
+    heard->event.conn = device->in_call ? SIM_CONN_HTTP : 0;
     heard->event.docs = heard->docs;
     heard->event.refused = heard->refused;
     heard->event.tails = heard->tails;
@@ -205,6 +206,16 @@ static void first_frame(struct sim_copy *copy)
     copy->reopen_ms = 0;
 }
 
+/* A call's answer: it counts where the copy still is where the call found it, and no run of the session's is under way. */
+static void hear_called_page(struct sim_device *device, size_t space, const struct heard *heard)
+{
+    struct sim_copy *copy = &device->store.copies[space];
+    if (copy->in_run || heard->event.more || !span_is(heard->event.from, copy->cursor)) return;
+    take_docs(copy, heard);
+    sim_copy_set_cursor(copy, heard->event.to);
+    settle_up_to(device, space, heard);
+}
+
 static void hear_page(struct sim_device *device, size_t space, struct heard *heard, struct json_value frame)
 {
     struct sim_copy *copy = &device->store.copies[space];
@@ -224,6 +235,10 @@ static void hear_page(struct sim_device *device, size_t space, struct heard *hea
     read_numbers(json_find(frame, "sum"), heard->sums, &event->sums_count, true);
     record(device, heard, CHECKER_PAGE);
     snprintf(ref, sizeof ref, "%u", copy->ref);
+    if (device->in_call) {
+        hear_called_page(device, space, heard);
+        return;
+    }
     if (!copy->wanted || !span_is(event->ref, ref)) return; /* of an open that was replaced or closed */
     first_frame(copy);
     if (event->from.bytes == 0) {
@@ -430,4 +445,28 @@ void sim_device_hear(struct sim_device *device, struct sim_conn *conn, struct sp
         at = line_end + 1;
     }
     if (device->conn == conn) sim_device_arm(device);
+}
+
+void sim_device_hear_sync(struct sim_device *device, struct span body)
+{
+    static const char *const lists[] = {"results", "pages", "errors"};
+    struct json_value answer, frame;
+    struct heard heard;
+    bool strict = json_check(body, &answer, NULL);
+    if (!strict || json_find(answer, "pages").type != JSON_ARRAY) {
+        sim_fail(device->sim, "%s hears no answer to its sync: %.*s", device->name, (int)body.bytes, body.at);
+        return;
+    }
+    device->in_call = true;
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        struct json_iter iter = json_elements(json_find(answer, lists[i]));
+        while (json_next_element(&iter, &frame)) {
+            heard.event = (struct checker_event){0};
+            hear_of_space(device, &heard, frame, json_find(frame, "type"));
+        }
+    }
+    struct checker_event end = {.kind = CHECKER_CUT, .who = span_text(device->name), .conn = SIM_CONN_HTTP};
+    sim_judge_event(device->sim, &end);
+    device->in_call = false;
+    sim_device_arm(device);
 }

@@ -110,8 +110,8 @@ static void of_speech(struct line *line, const struct checker_event *event)
     char a[48];
     int space = (int)event->space.bytes;
     switch ((int)event->kind) {
-    case CHECKER_HELLO: add(line, "is welcome as %.*s", (int)event->device.bytes, event->device.at); break;
-    case CHECKER_CUT: add(line, "is cut off"); break;
+    case CHECKER_HELLO: add(line, event->conn == SIM_CONN_HTTP ? "calls by HTTP as %.*s" : "is welcome as %.*s", (int)event->device.bytes, event->device.at); break;
+    case CHECKER_CUT: add(line, event->conn == SIM_CONN_HTTP ? "has heard the call's answer" : "is cut off"); break;
     case CHECKER_OPEN:
         add(line, "> open %.*s from %s, knows %llu%s", space, event->space.at, place(event->from, a), (unsigned long long)event->known,
             event->once ? ", once" : "");

@@ -6,7 +6,8 @@
  *   space S · device D USER     first of all, where their order matters
  *   go D [G] · stop D · crash D · reboot D · clock D TIME · reinstall D · backup D · restore D [FROM: another's backup] · retire D
  *   cut D · half D (open at one end) · slow D on|off
- *   open D S [once] [tail N] · close D S · push D S OPERATIONS · history D S COLLECTION LIMIT
+ *   open D S [once] [tail N] · close D S · push D S OPERATIONS · history D S COLLECTION LIMIT · sync D S G (a call of HTTP, of a space
+ *   that it has opened before, beside whatever session it has) · write D S OPERATIONS (another process on the same store: who syncs finds it later)
  *   kill G|W · start G|W (in the form `serve` either is the whole server) · disk W lost|back · isolate W · reach W
  *   journal die W (right behind its next commit)
  *   link G W cut|mend · move P W · registry down|up|empty · rules N [W]
@@ -22,6 +23,7 @@
 #include "tests/sim/sim_words.h"
 
 #define BACKUP_MS_MAX (INT64_C(170) * 86400000) /* less than twice the window of the namespaces in force */
+#define LOOK_MS 200 /* who syncs finds what another process wrote */
 
 /* ---- words ---- */
 
@@ -195,14 +197,19 @@ static void push_line(struct sim_device *device, size_t space, struct sim_words 
 
 static bool space_line(struct sim *sim, struct span verb, struct sim_words *words)
 {
-    bool open = span_is(verb, "open"), push = span_is(verb, "push"), history = span_is(verb, "history");
-    if (!open && !push && !history && !span_is(verb, "close")) return false;
+    bool open = span_is(verb, "open"), push = span_is(verb, "push"), history = span_is(verb, "history"), sync = span_is(verb, "sync");
+    bool write = span_is(verb, "write");
+    if (!open && !push && !history && !sync && !write && !span_is(verb, "close")) return false;
     struct sim_device *device = device_of(sim, words);
     if (device == NULL) return true;
     size_t space = sim_space(sim, sim_words_next(words));
     struct sim_copy *copy = &device->store.copies[space];
-    if (push) {
+    if (push || write) {
+        if (write && copy->resend_ms == 0) copy->resend_ms = sim_now_ms(sim) + LOOK_MS; /* nothing is sent before */
         push_line(device, space, words);
+        if (write) sim_device_arm(device);
+    } else if (sync) {
+        sim_http_sync(sim, device, space, process(sim, sim_words_next(words), 'g', sim->settings.gateways));
     } else if (history) {
         char collection[SIM_NAME_BYTES];
         struct span name = sim_words_next(words);

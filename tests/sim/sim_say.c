@@ -132,29 +132,70 @@ static void add_ops(struct buf *text, const struct sim_device *device, const str
     }
 }
 
-static void send_push(struct sim_device *device, size_t space, struct sim_push *push)
+static void add_push(struct buf *text, const struct sim_device *device, size_t space, const struct sim_push *push)
+{
+    buf_add_text(text, "{\"type\":\"push\",\"id\":");
+    buf_add_u64(text, push->id);
+    buf_add_text(text, ",\"after\":");
+    buf_add_u64(text, push->after);
+    buf_add_text(text, ",\"space\":\"");
+    buf_add_text(text, device->sim->spaces[space]);
+    buf_add_text(text, "\",\"known\":");
+    buf_add_u64(text, device->store.copies[space].known);
+    buf_add_text(text, ",\"ops\":");
+    add_ops(text, device, push);
+    buf_add_char(text, '}');
+}
+
+static void note_sent(struct sim_device *device, size_t space, struct sim_push *push, uint32_t conn)
 {
     struct sim_copy *copy = &device->store.copies[space];
+    if (push->first_sent_ms == 0) push->first_sent_ms = server_ms(device);
+    if (push->id > copy->sent_id) copy->sent_id = push->id;
+    struct checker_event event = {.kind = CHECKER_SENT, .who = span_text(device->name), .conn = conn, .space = space_name(device, space), .id = push->id,
+                                  .after = push->after, .known = copy->known};
+    sim_judge_event(device->sim, &event);
+}
+
+static void send_push(struct sim_device *device, size_t space, struct sim_push *push)
+{
     struct buf text;
     buf_init(&text, FRAME_BYTES_MAX);
-    buf_add_text(&text, "{\"type\":\"push\",\"id\":");
-    buf_add_u64(&text, push->id);
-    buf_add_text(&text, ",\"after\":");
-    buf_add_u64(&text, push->after);
-    buf_add_text(&text, ",\"space\":\"");
-    buf_add_text(&text, device->sim->spaces[space]);
-    buf_add_text(&text, "\",\"known\":");
-    buf_add_u64(&text, copy->known);
-    buf_add_text(&text, ",\"ops\":");
-    add_ops(&text, device, push);
-    buf_add_char(&text, '}');
+    add_push(&text, device, space, push);
     say(device, &text);
     buf_fini(&text);
-    if (push->first_sent_ms == 0) push->first_sent_ms = server_ms(device);
     push->sent_conn = device->conn->number;
-    if (push->id > copy->sent_id) copy->sent_id = push->id;
-    struct checker_event event = {.kind = CHECKER_SENT, .who = span_text(device->name), .space = space_name(device, space), .id = push->id,
-                                  .after = push->after, .known = copy->known};
+    note_sent(device, space, push, 0);
+}
+
+void sim_device_say_sync(struct sim_device *device, size_t space, struct buf *text)
+{
+    struct sim_copy *copy = &device->store.copies[space];
+    bool first = true;
+    struct checker_event event = {.kind = CHECKER_HELLO, .who = span_text(device->name), .conn = SIM_CONN_HTTP, .user = span_text(device->user),
+                                  .device = span_text(device->store.id), .log = span_text(device->store.log)};
+    sim_judge_event(device->sim, &event);
+    buf_add_text(text, "{\"device\":\"");
+    buf_add_text(text, device->store.id);
+    buf_add_text(text, "\",\"log\":\"");
+    buf_add_text(text, device->store.log);
+    buf_add_text(text, "\",\"pushes\":[");
+    for (size_t i = 0; i < copy->pushes_count; i++) {
+        if (copy->pushes[i].settled) continue;
+        if (!first) buf_add_char(text, ',');
+        first = false;
+        add_push(text, device, space, &copy->pushes[i]);
+        note_sent(device, space, &copy->pushes[i], SIM_CONN_HTTP);
+    }
+    buf_add_text(text, "],\"opens\":[{\"space\":\"");
+    buf_add_text(text, device->sim->spaces[space]);
+    buf_add_text(text, "\",\"since\":");
+    buf_add_json_string(text, span_text(copy->cursor));
+    buf_add_text(text, ",\"known\":");
+    buf_add_u64(text, copy->known);
+    buf_add_text(text, "}]}");
+    event = (struct checker_event){.kind = CHECKER_OPEN, .who = span_text(device->name), .conn = SIM_CONN_HTTP, .space = space_name(device, space),
+                                   .ref = SPAN_LITERAL("0"), .from = span_text(copy->cursor), .known = copy->known, .once = true};
     sim_judge_event(device->sim, &event);
 }
 
