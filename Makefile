@@ -64,15 +64,15 @@ install: tidegate ## binary, docs and namespaces under $(DESTDIR)$(PREFIX)
 # -- the three tiers ----------------------------------------------------------------------------------------------
 CHECK := unit tidy tidy-test docs-check sabotage-check
 WEB := web-unit web-build-check
-SUITES := $(CHECK) $(WEB) scenarios sweep unit-asan unit-tsan sabotage-quick vectors-check fuzz schemas deploy-test kafka $(if $(wildcard tests/blackbox/test_*.py),blackbox blackbox-cluster) \
+SUITES := $(CHECK) $(WEB) scenarios sweep unit-asan unit-tsan sabotage-quick vectors-check fuzz schemas deploy-test kafka $(if $(wildcard tests/blackbox/test_*.py),blackbox cluster-test) \
   $(if $(wildcard tests/browser/package.json),browser) $(if $(wildcard tests/autobahn/run),autobahn)
 include client/library.mk
 check: tidegate ## tier 1, under a minute, for every edit: build, unit tests, the house's rules, docs
 	+@MAKE='$(MAKE)' tests/run-suites $(CHECK)
-# Each commit is swept from a seed of its own, told by its name: new ones every time, and whoever has the commit can try the same.
+# Each commit is tried from a seed of its own, told by its name: new ones every time, and whoever has the commit can try the same.
 COMMIT_SEED = $(shell printf '%d' 0x$$(git rev-parse --short=12 HEAD 2>/dev/null || echo 0))
 test: tidegate ## tier 2, under half an hour: all tests
-	+@FROM='$(or $(FROM),$(COMMIT_SEED))' MAKE='$(MAKE)' tests/run-suites $(SUITES)
+	+@FROM='$(or $(FROM),$(COMMIT_SEED))' CLIENT_SEED="$${CLIENT_SEED:-$(COMMIT_SEED)}" MAKE='$(MAKE)' tests/run-suites $(SUITES)
 soak: tidegate ## tier 3, HOURS=4: fuzz, sanitizers and black-box tests again and again
 	+@MAKE='$(MAKE)' tests/run-soak $(HOURS)
 
@@ -113,11 +113,14 @@ deploy-full: tidegate build/deploy/ready build/deploy/bin/helm3 ## by hand, with
 	@build/venv/bin/python -m pytest -q tests/deploy/full.py
 blackbox: tidegate $(OUT)/tools/check_history build/venv/ready ## the protocol, against the running server
 	@build/venv/bin/python -m pytest -q tests/blackbox
-.PHONY: cluster blackbox-cluster bench-cluster
+.PHONY: cluster blackbox-cluster cluster-test bench-cluster
 bench-cluster: tidegate build/venv/ready build/setup-cluster ## push to delivery through Kafka beside the broker alone; changes a second through one worker
 	@build/venv/bin/python bench/cluster
 blackbox-cluster: tidegate $(OUT)/tools/check_history build/venv/ready build/setup-cluster ## the same, against gateways and workers on a real Kafka and Redis
 	@TARGET=cluster build/venv/bin/python -m pytest -q tests/blackbox
+CLUSTER_TESTS := cluster first_steps operations policies members_access random_devices
+cluster-test: tidegate $(OUT)/tools/check_history build/venv/ready build/setup-cluster ## a part of it, and what only a cluster can show: in make test
+	@TARGET=cluster build/venv/bin/python -m pytest -q $(CLUSTER_TESTS:%=tests/blackbox/test_%.py)
 kafka: $(KAFKA) build/setup-cluster ## log and journal on a real broker, started for it
 	@tests/kafka/run $(KAFKA)
 sim: $(SIM) ## replay SEED=n of the simulator, with its trace (or FILE=tests/sim/scenarios/X.sim)

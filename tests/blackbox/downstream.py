@@ -20,7 +20,7 @@ class Downstream:
                 continue
             self.read += 1
             key = message.key().decode()
-            self.headers[key] = dict(message.headers())
+            self.headers[key] = dict(message.headers() or ()) # a trailer has none
             self.raw[key] = message.value()
             if message.value() is None:
                 self.docs.pop(key, None)
