@@ -122,11 +122,16 @@ void sim_calm(struct sim *sim)
     sim->log.down = sim->registry_down = false;
     sim->log.fail_next = sim->log.lose_next = sim->log.double_next = 0;
     sim_judge_calm(sim);
+    for (uint32_t p = 0; p < sim->log.partitions; p++) {
+        sim_journal_decide(sim, p, false);
+        if (sim->log.parts[p].torn) sim_journal_tear(sim, p, false);
+    }
+    for (int g = 0; g < sim->settings.gateways; g++) sim->gateways[g].writer.held = false;
     for (int g = 0; g < sim->settings.gateways; g++)
         for (int w = 0; w < sim->settings.workers; w++) sim_link_cut(sim, g, w, false);
     for (int w = 0; w < sim->settings.workers; w++) {
         struct sim_worker *worker = &sim->workers[w];
-        worker->dies_at_commit = false;
+        worker->dies_at_commit = worker->dies_amid_commit = false;
         if (worker->dying) sim_worker_kill(sim, w);
         if (worker->alive && worker->isolated) {
             worker->isolated = false;

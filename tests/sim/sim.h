@@ -80,12 +80,15 @@ struct sim_partition {
     uint64_t committed, committed_hash; /* what an owner in good standing has journalled */
     bool journalled;               /* into `journal`, ever */
     struct map_state journal;
+    bool undecided, torn;          /* a commit is written and neither done nor undone; the journal's end is missing */
+    uint64_t staged_next, staged_hash;
+    struct map_state staged;       /* the journal as that commit would have it */
 };
 struct sim_pending;
 struct sim_writer {
     struct log_writer base;        /* first */
     struct sim *sim;
-    bool dead;
+    bool dead, held;               /* `held`: what is handed in waits, for as long as that */
     uint32_t waiting;
     struct sim_lane {
         struct sim_event event;    /* the broker answers */
@@ -201,10 +204,12 @@ struct sim_worker {
     struct sim_disk disks[SIM_PARTITIONS_MAX], making[SIM_PARTITIONS_MAX]; /* `making`: by a restore */
     unsigned rules;                /* which texts it puts: sim_rules.c */
     struct journal journal;
-    bool dies_at_commit, dying;    /* `dying`: nothing reaches its disk any more */
+    bool dies_at_commit, dies_amid_commit, dying;    /* `dying`: nothing reaches its disk any more */
     struct sim_event death;
 };
 void sim_journal_open(struct journal *journal);
+void sim_journal_decide(struct sim *sim, uint32_t partition, bool commit); /* what a dead owner left undecided, if anything */
+void sim_journal_tear(struct sim *sim, uint32_t partition, bool torn);
 void sim_worker_start(struct sim *sim, int at);
 void sim_worker_kill(struct sim *sim, int at);
 void sim_worker_lose_disk(struct sim *sim, int at);

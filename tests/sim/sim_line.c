@@ -9,9 +9,10 @@
  *   open D S [once] [tail N] · close D S · push D S OPERATIONS · history D S COLLECTION LIMIT · sync D S G (a call of HTTP, of a space
  *   that it has opened before, beside whatever session it has) · write D S OPERATIONS (another process on the same store: who syncs finds it later)
  *   kill G|W · start G|W (in the form `serve` either is the whole server) · disk W lost|back · isolate W · reach W
- *   journal die W (right behind its next commit)
+ *   journal die W (right behind its next commit) · journal stall W (it dies amid that, which is left undecided) · journal done|undone P (now it
+ *   is decided) · journal tear|mend P
  *   link G W cut|mend · move P W · registry down|up|empty · rules N [W]
- *   log down|up · log fail|lose|double N · log skew TIME · log cut P N · log odd P RECORD · log anew
+ *   log hold|let G (what this gateway appends waits) · log down|up · log fail|lose|double N · log skew TIME · log cut P N · log odd P RECORD · log anew
  *   wait TIME · leap TIME (nothing moves) · settle · calm · stop (no calm, no judge: the plan is over)
  *   expect D S holds|lacks KEY | says KEY BODY | count|outbox N | refused N [CODE] | purged · expect D id N | on | off
  *   expect W failed WORDS | well */
@@ -245,6 +246,8 @@ static void log_line(struct sim *sim, struct sim_words *words)
     struct span what = sim_words_next(words);
     if (span_is(what, "down") || span_is(what, "up")) {
         log->down = span_is(what, "down");
+    } else if (span_is(what, "hold") || span_is(what, "let")) {
+        sim->gateways[process(sim, sim_words_next(words), 'g', sim->settings.gateways)].writer.held = span_is(what, "hold");
     } else if (span_is(what, "fail")) {
         log->fail_next = (unsigned)number(sim_words_next(words));
     } else if (span_is(what, "lose")) {
@@ -279,6 +282,22 @@ static void isolate(struct sim *sim, int at, bool isolated)
     else sim_reader_learn(&worker->reader);
 }
 
+static void journal_line(struct sim *sim, struct sim_words *words)
+{
+    struct span what = sim_words_next(words);
+    if (span_is(what, "die") || span_is(what, "stall")) {
+        struct sim_worker *worker = &sim->workers[process(sim, sim_words_next(words), 'w', sim->settings.workers)];
+        if (span_is(what, "die")) worker->dies_at_commit = true;
+        else worker->dies_amid_commit = true;
+    } else if (span_is(what, "done") || span_is(what, "undone")) {
+        sim_journal_decide(sim, partition(sim, words), span_is(what, "done"));
+    } else if (span_is(what, "tear") || span_is(what, "mend")) {
+        sim_journal_tear(sim, partition(sim, words), span_is(what, "tear"));
+    } else {
+        bad(sim, "of the journal");
+    }
+}
+
 static bool world_line(struct sim *sim, struct span verb, struct sim_words *words)
 {
     if (span_is(verb, "kill") || span_is(verb, "start")) {
@@ -298,8 +317,7 @@ static bool world_line(struct sim *sim, struct span verb, struct sim_words *word
         uint32_t p = partition(sim, words);
         sim_log_assign(sim, p, process(sim, sim_words_next(words), 'w', sim->settings.workers));
     } else if (span_is(verb, "journal")) {
-        if (!sim_words_is(words, "die")) bad(sim, "of the journal");
-        sim->workers[process(sim, sim_words_next(words), 'w', sim->settings.workers)].dies_at_commit = true;
+        journal_line(sim, words);
     } else if (span_is(verb, "log")) {
         log_line(sim, words);
     } else if (span_is(verb, "registry")) {

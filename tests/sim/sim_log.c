@@ -49,8 +49,9 @@ static void drop_records(struct sim_partition *part)
     part->records = NULL;
     part->count = part->room = 0;
     part->first = part->next = part->committed = 0;
-    part->journalled = false;
+    part->journalled = part->undecided = part->torn = false;
     map_state_fini(&part->journal);
+    map_state_fini(&part->staged);
 }
 
 static void name_log(struct sim *sim)
@@ -172,6 +173,10 @@ static void answer(struct sim *sim, struct sim_event *event)
 {
     struct sim_lane *lane = (struct sim_lane *)(void *)event;
     size_t waiting = lane_count(lane);
+    if (lane->writer->held) {
+        sim_queue_put(sim, event, sim->now_us + DOWN_RETRY_US, answer);
+        return;
+    }
     if (sim->log.down) {
         if (sim->now_us - lane->since_us < DOWN_GIVE_UP_US) {
             sim_queue_put(sim, event, sim->now_us + DOWN_RETRY_US, answer);

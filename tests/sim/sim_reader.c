@@ -6,7 +6,7 @@
 
 #include "tests/sim/sim.h"
 
-enum { BATCH_MAX = 8, NOTICE_US = 300000, NEWS_US = 2000, LEARN_US = 3000000, DAY_MS = 86400000 };
+enum { BATCH_MAX = 8, NOTICE_US = 300000, NEWS_US = 2000, LEARN_US = 3000000, DAY_MS = 86400000, UNDECIDED_US = 50000 };
 
 static struct sim_reader *of(struct log_reader *base) { return (struct sim_reader *)(void *)base; }
 static bool is_current(const struct sim_reading *reading, const struct sim_partition *part)
@@ -153,6 +153,10 @@ static void tell_assigned(struct sim *sim, struct sim_event *event)
     struct sim_reading *reading = (struct sim_reading *)(void *)((char *)event - offsetof(struct sim_reading, news));
     struct sim_partition *part = &sim->log.parts[reading->partition];
     struct sim_reader *reader = reading->reader;
+    if (part->undecided && is_current(reading, part)) { /* how far the journal is, nobody can say before */
+        sim_queue_put(sim, event, sim->now_us + UNDECIDED_US, tell_assigned);
+        return;
+    }
     reading->telling = false;
     if (!is_current(reading, part)) return;
     struct log_assignment assignment = {.first = part->first, .next = part->next, .silent_below = sim->settings.serve ? 0 : part->committed};

@@ -34,7 +34,7 @@ void sim_worker_start(struct sim *sim, int at)
     if (worker->alive) return;
     worker->at = at;
     worker->alive = true;
-    worker->failed = worker->isolated = worker->dying = worker->dies_at_commit = false;
+    worker->failed = worker->isolated = worker->dying = worker->dies_at_commit = worker->dies_amid_commit = false;
     sim_journal_open(&worker->journal);
     sim_trace(sim, "w%d      starts", at + 1);
     sim_host_open(sim, &worker->host, at);
