@@ -247,6 +247,7 @@ static bool make_context(struct transport *transport, void *uv_loop)
         transport->foreign_loop[0] = uv_loop;
         info.foreign_loops = transport->foreign_loop;
     }
+    info.pcontext = &transport->context; /* NULL again once it is freed */
     info.retry_and_idle_policy = &no_retry;
     info.pt_serv_buf_size = TRANSPORT_THREAD_BYTES;
     info.max_http_header_data = HEADER_BYTES;

@@ -1,5 +1,8 @@
 /* The end of a context on the app's libuv loop: lws closes its handles there, which takes the loop a turn or two, and frees what is
- * left only at a second lws_context_destroy(). Until then a timer of ours keeps the transport. */
+ * left only at a second lws_context_destroy(). Until then a timer of ours keeps the transport. That second call also unloads the code
+ * of the handles' callbacks, so it must not come before the last of them. Time does not tell: a loop that is turned late runs its
+ * timers first. The loop does: lws starts to close its last handles in the callbacks of those before, so that there is always one
+ * closing until it is done. */
 #include <stdlib.h>
 #include <uv.h>
 
@@ -19,10 +22,22 @@ static void on_buried(uv_handle_t *handle)
     free(grave);
 }
 
+static void look_whether_closing(uv_handle_t *handle, void *ctx)
+{
+    bool *closing = ctx;
+    if (uv_is_closing(handle)) *closing = true;
+}
+
 static void on_closed(uv_timer_t *timer)
 {
     struct grave *grave = timer->data;
-    lws_context_destroy(grave->transport->context);
+    bool closing = false; /* also a handle of the app: it is gone at the next look */
+    uv_walk(timer->loop, look_whether_closing, &closing);
+    if (closing) {
+        uv_timer_start(timer, on_closed, CLOSED_MS, 0);
+        return;
+    }
+    lws_context_destroy(grave->transport->context); /* NULL with an lws that has freed it by itself: 4.3 does */
     uv_close((uv_handle_t *)timer, on_buried);
 }
 

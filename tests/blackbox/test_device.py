@@ -196,6 +196,7 @@ def certificate(folder, name):
     return key, cert, base64.b64encode(digest).decode()
 
 
+@pytest.mark.serve  # whether the cluster's gateway is ready is asked in plain HTTP
 def test_tls_trusts_a_named_authority_and_a_pinned_key_and_nobody_else(make_server, tmp_path, watches):
     key, cert, pin = certificate(tmp_path, "ours")
     _, other, other_pin = certificate(tmp_path, "other")
