@@ -54,6 +54,7 @@ void sim_copy_settled(struct sim_copy *copy)
         copy->known = copy->pushes[gone].id;
         blob_put(copy->pushes[gone++].ops);
     }
+    if (gone == 0) return; /* there may be no list at all */
     copy->pushes_count -= gone;
     memmove(copy->pushes, copy->pushes + gone, copy->pushes_count * sizeof *copy->pushes);
 }

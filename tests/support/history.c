@@ -156,6 +156,12 @@ const char *const history_lines[] = {
 const size_t history_lines_count = sizeof history_lines / sizeof *history_lines;
 
 const struct history_plant history_plants[] = {
+    {CHECKER_MISSING, "a copy of a store that lives on is not told what changed since that was laid aside",
+     "{'event':'cut','time':150,'who':'d3'}\n",
+     "{'event':'cut','time':150,'who':'d3'}\n{'event':'restore','time':150,'who':'d4','ref':'d3'}\n{'event':'hello','time':150,'who':'d4','user':'ana','device':'dev3','log':'l'}\n"
+     "{'event':'open','time':150,'who':'d4','space':'n:a','ref':1,'from':'l.h.10'}\n"
+     "{'event':'page','time':150,'who':'d4','space':'n:a','ref':1,'from':'l.h.10','to':'l.h.12','pushed':1,'window':1000000}\n"
+     "{'event':'retired','time':150,'who':'d4'}\n", false},
     {CHECKER_LOST, "an acked push that no owner took",
      "{'event':'step','time':93,'log':'l','space':'n:a','rev':8,'from':'l.h.7','user':'ana','device':'dev1','id':5,'status':'applied','log_time':93}\n",
      "", false},
@@ -352,6 +358,13 @@ const struct history_plant history_plants[] = {
 const size_t history_plants_count = sizeof history_plants / sizeof *history_plants;
 
 const struct history_plant history_allowed[] = {
+    {CHECKER_MISSING, "a copy of a store that lives on begins with what that one had laid aside",
+     "{'event':'cut','time':150,'who':'d3'}\n",
+     "{'event':'cut','time':150,'who':'d3'}\n{'event':'restore','time':150,'who':'d4','ref':'d3'}\n{'event':'hello','time':150,'who':'d4','user':'ana','device':'dev3','log':'l'}\n"
+     "{'event':'open','time':150,'who':'d4','space':'n:a','ref':1,'from':'l.h.10'}\n"
+     "{'event':'page','time':150,'who':'d4','space':'n:a','ref':1,'from':'l.h.10','to':'l.h.12','pushed':1,'window':1000000,"
+     "'docs':[{'collection':'items','id':'w','rev':12,'sum':'0100'}],'sums':{'items':'010c','m':'60'}}\n"
+     "{'event':'retired','time':150,'who':'d4'}\n", false},
     {CHECKER_OUTCOME, "a repeat gets its outcome",
      "{'event':'enqueue','time':30,",
      "{'event':'result','time':30,'who':'d0','space':'n:a','id':2,'status':'rejected','code':'invalid','to':'l.h.1','at':1}\n{'event':'enqueue','time':30,", false},
