@@ -316,7 +316,8 @@ static void let_something_through(struct play *play)
     }
 }
 
-/* Somebody writes, so that the owner's clock moves on; the others lie in a drawer. */
+/* Somebody writes, so that the owner's clock moves on; the others lie in a drawer. What was sent before has reached the log by then,
+ * and has its time: a copy that came to the owner a year after the first, though sent at once, would be no copy to it. */
 static void pass_a_year(struct play *play)
 {
     for (size_t i = 0; i < CLIENTS; i++)
@@ -325,6 +326,7 @@ static void pass_a_year(struct play *play)
         play->is_backup_old[i] = play->has_backup[i];
         forget_former(play, i);
     }
+    while (world_ack(&play->world, false) || world_step(&play->world)) continue;
     play->world.rig.now_ms += INT64_C(400) * 86400 * 1000;
     hub_tick(play->world.rig.hub, play->world.rig.now_ms);
     for (size_t i = 0; i < CLIENTS; i++) client_boot(&play->clients[i]);
