@@ -76,6 +76,12 @@ void sim_leap(struct sim *sim, int64_t ms)
     for (int g = 0; g < sim->settings.gateways; g++)
         if (sim->gateways[g].alive) sim_writer_give_up(&sim->gateways[g].writer);
     sim->now_us += ms * 1000;
+    for (size_t i = 0; i < sim->devices_count; i++) {
+        struct sim_device *device = &sim->devices[i];
+        if (device->restored_ms == 0 || sim_now_ms(sim) - device->restored_ms < SIM_BACKUP_MS_MAX) continue;
+        sim_trace(sim, "%-7s has a restored store that is too old to go on from", device->name);
+        sim_device_reinstall(device);
+    }
 }
 
 static bool lanes_are_empty(const struct sim_writer *writer)

@@ -316,12 +316,15 @@ struct sim_store {                 /* what a device has on its disk */
     uint64_t next_id;
     struct sim_copy copies[SIM_SPACES_MAX];
 };
+/* Less than twice the window of the namespaces in force: an older backup brings back pushes that the log has forgotten. */
+#define SIM_BACKUP_MS_MAX (INT64_C(170) * 86400000)
 struct sim_device {
     struct sim *sim;
     int at;
     char name[SIM_NAME_BYTES], user[SIM_NAME_BYTES];
     struct sim_store store, *backup;
     int64_t backup_ms;             /* when that was made, in true time */
+    int64_t restored_ms;           /* when the backup was made that it goes on from under its old id; 0: none */
     unsigned ids;                  /* it has gone by so many device ids */
     bool wants_on, background, slow, retired;
     bool in_call;                  /* what it hears now is an HTTP call's answer */

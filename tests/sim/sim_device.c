@@ -34,6 +34,7 @@ void sim_device_new_id(struct sim_device *device)
     memcpy(device->store.id, id, sizeof id);
     device->store.next_id = 1;
     device->forked_space = -1;
+    device->restored_ms = 0;
 }
 
 struct sim_device *sim_device_make(struct sim *sim, struct span name, struct span user)
@@ -256,6 +257,7 @@ void sim_device_restore(struct sim_device *device, const struct sim_device *from
     sim_judge_event(device->sim, &event);
     sim_store_drop(&device->store);
     sim_store_clone(from->backup, &device->store);
+    device->restored_ms = from->backup_ms;
     device->forked_space = -1;
     if (from != device) enqueue_all(device);
     if (on) sim_device_go(device, device->prefers);

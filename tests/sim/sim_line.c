@@ -23,7 +23,6 @@
 #include "core/hash.h"
 #include "tests/sim/sim_words.h"
 
-#define BACKUP_MS_MAX (INT64_C(170) * 86400000) /* less than twice the window of the namespaces in force */
 #define LOOK_MS 200 /* who syncs finds what another process wrote */
 
 /* ---- words ---- */
@@ -171,7 +170,7 @@ static bool life_line(struct sim *sim, struct span verb, struct sim_words *words
     } else if (span_is(verb, "restore")) {
         struct sim_device *from = ahead.at[0] == '\0' ? device : device_of(sim, &ahead);
         /* An older one brings back pushes that the log has forgotten: nobody can tell them from new ones. */
-        if (from != NULL && from->backup != NULL && sim_now_ms(sim) - from->backup_ms < BACKUP_MS_MAX) sim_device_restore(device, from);
+        if (from != NULL && from->backup != NULL && sim_now_ms(sim) - from->backup_ms < SIM_BACKUP_MS_MAX) sim_device_restore(device, from);
     } else if (span_is(verb, "clock")) {
         sim_device_set_clock(device, time_ms(sim, sim_words_next(&ahead)));
     } else if (span_is(verb, "retire")) {
