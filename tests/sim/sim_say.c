@@ -208,7 +208,9 @@ static bool may_send(const struct sim_device *device, const struct sim_push *pus
 void sim_device_resend(struct sim_device *device, size_t space, uint64_t past)
 {
     struct sim_copy *copy = &device->store.copies[space];
-    copy->resend_ms = 0;
+    bool older = false; /* one that is in the log already, and was told to come again: its time stands */
+    for (size_t i = 0; i < copy->pushes_count; i++) older = older || (!copy->pushes[i].settled && copy->pushes[i].id <= past);
+    if (!older) copy->resend_ms = 0;
     if (!device->welcome) return;
     for (size_t i = 0; i < copy->pushes_count; i++)
         if (!copy->pushes[i].settled && copy->pushes[i].id > past && may_send(device, &copy->pushes[i])) send_push(device, space, &copy->pushes[i]);
