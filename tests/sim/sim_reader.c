@@ -136,6 +136,7 @@ static void release(struct log_reader *base, uint32_t partition)
     bool current = is_current(reading, part);
     if (of(base)->dead) return;
     sim_queue_take(sim, &reading->event);
+    sim_queue_take(sim, &reading->news);
     *reading = (struct sim_reading){.reader = of(base), .partition = partition};
     sim_trace(sim, "w%d      lets p%u go", of(base)->worker + 1, partition);
     if (current) {
