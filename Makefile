@@ -72,7 +72,7 @@ check: tidegate ## tier 1, under a minute, for every edit: build, unit tests, th
 # Each commit is tried from a seed of its own, told by its name: new ones every time, and whoever has the commit can try the same.
 COMMIT_SEED = $(shell printf '%d' 0x$$(git rev-parse --short=12 HEAD 2>/dev/null || echo 0))
 test: tidegate ## tier 2, under half an hour: all tests
-	+@FROM='$(or $(FROM),$(COMMIT_SEED))' CLIENT_SEED="$${CLIENT_SEED:-$(COMMIT_SEED)}" MAKE='$(MAKE)' tests/run-suites $(SUITES)
+	+@FROM='$(or $(FROM),$(COMMIT_SEED))' SEEDS='$(or $(SEEDS),20000)' CLIENT_SEED="$${CLIENT_SEED:-$(COMMIT_SEED)}" MAKE='$(MAKE)' tests/run-suites $(SUITES)
 soak: tidegate ## tier 3, HOURS=4: fuzz, sanitizers and black-box tests again and again
 	+@MAKE='$(MAKE)' tests/run-soak $(HOURS)
 
