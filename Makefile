@@ -69,8 +69,8 @@ SUITES := $(CHECK) $(WEB) scenarios sweep unit-asan unit-tsan sabotage-quick vec
 include client/library.mk
 check: tidegate ## tier 1, under a minute, for every edit: build, unit tests, the house's rules, docs
 	+@MAKE='$(MAKE)' tests/run-suites $(CHECK)
-# Each commit is tried from a seed of its own, told by its name: new ones every time, and whoever has the commit can try the same.
-COMMIT_SEED = $(shell printf '%d' 0x$$(git rev-parse --short=12 HEAD 2>/dev/null || echo 0))
+# What is committed is tried from a seed of its own, its tree's name: a new one with every change, and whoever has the tree can try the same.
+COMMIT_SEED = $(shell printf '%d' 0x$$(git rev-parse --short=12 'HEAD^{tree}' 2>/dev/null || echo 0))
 test: tidegate ## tier 2, under half an hour: all tests
 	+@FROM='$(or $(FROM),$(COMMIT_SEED))' SEEDS='$(or $(SEEDS),20000)' CLIENT_SEED="$${CLIENT_SEED:-$(COMMIT_SEED)}" MAKE='$(MAKE)' tests/run-suites $(SUITES)
 soak: tidegate ## tier 3, HOURS=4: fuzz, sanitizers and black-box tests again and again
