@@ -399,6 +399,17 @@ static struct schema_node *empty_node(struct compiling *c)
     return node;
 }
 
+/* A keyword stands once, and is written as it is: what a second one said would be anybody's guess. */
+static bool is_plain(struct compiling *c, struct json_value object, struct span key)
+{
+    struct json_iter iter = json_members(object);
+    struct json_member member;
+    if (key.bytes > 0 && memchr(key.at, '\\', key.bytes) != NULL) return refuse(c, key, "this keyword is not supported");
+    while (json_next_member(&iter, &member) && member.key.at != key.at)
+        if (span_equal(member.key, key)) return refuse(c, key, "stands twice");
+    return true;
+}
+
 static bool fill_node(struct compiling *c, struct schema_node *node, struct json_value value)
 {
     struct json_iter iter = json_members(value);
@@ -409,7 +420,7 @@ static bool fill_node(struct compiling *c, struct schema_node *node, struct json
         return refuse(c, SPAN_LITERAL("a schema"), "must be an object, true or false");
     node->nothing_fits = value.type == JSON_FALSE;
     c->depth++;
-    while (good && json_next_member(&iter, &member)) good = set_keyword(c, node, member.key, member.value);
+    while (good && json_next_member(&iter, &member)) good = is_plain(c, value, member.key) && set_keyword(c, node, member.key, member.value);
     c->depth--;
     return good;
 }

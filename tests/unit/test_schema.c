@@ -52,6 +52,8 @@ static void what_is_not_understood_is_refused_by_name(void **state)
 {
     (void)state;
     refused("{\"unevaluatedProperties\":false}", "unevaluatedProperties: this keyword is not supported");
+    refused("{\"properties\":{\"a\":true},\"properties\":{\"b\":true}}", "properties: stands twice");
+    refused("{\"p\\u0061ttern\":\"a\"}", "not supported");
     refused("{\"$ref\":\"other.json\"}", "$ref: must be a place in this schema");
     refused("{\"$ref\":\"#/$defs/none\"}", "$ref: names no place");
     refused("{\"properties\":{\"a\":{\"$id\":\"x\"},\"b\":{\"$ref\":\"#\"}}}", "another's $id");
