@@ -191,7 +191,7 @@ void hub_tick(struct hub *hub, int64_t now_ms)
         struct hub_session *session = hub->slots[hub->tick_at++].session;
         if (session != NULL) tick_session(hub, session);
     }
-    hub_http_tick(hub); /* its deadlines */
+    hub->jobs_due = hub->jobs != NULL; /* their deadlines */
     hub_space_sweep(hub, now_ms);
     hub->pulls_due = hub->pulls != NULL; /* of those that were told to wait some may be due */
 }
@@ -202,14 +202,14 @@ void hub_turn_end(struct hub *hub, int64_t now_ms)
     hub_deliver_turn(hub);
     hub_push_answers_out(hub);
     hub_send_flush(hub);
-    hub_http_tick(hub);
+    if (hub->jobs_due) hub_http_go_on_all(hub);
     hub_pull_ask_all(hub);
     hub_send_flush(hub); /* what closings have added */
 }
 
 bool hub_has_work(const struct hub *hub)
 {
-    return hub->dirty_spaces != NULL || hub->dirty_sessions != NULL || hub->answers_count > 0 || hub_pull_may_ask(hub);
+    return hub->dirty_spaces != NULL || hub->dirty_sessions != NULL || hub->answers_count > 0 || hub->jobs_due || hub_pull_may_ask(hub);
 }
 
 void hub_drain(struct hub *hub, int64_t now_ms)

@@ -126,6 +126,7 @@ void hub_http_collect(struct hub_http_job *job, enum hub_frame_kind kind, struct
     struct json_value frame, entry;
     struct job_push *push;
     if (!json_check(text, &frame, NULL)) return; /* our own frames: always well-formed */
+    job->hub->jobs_due = true;
     struct json_iter iter = json_elements(json_find(frame, "spaces"));
     switch (kind) {
     case OUT_ACK:
@@ -260,9 +261,10 @@ static void give_up(struct hub_http_job *job)
     hub_http_answer_error(job, ERR_BUSY, NULL);
 }
 
-void hub_http_tick(struct hub *hub)
+void hub_http_go_on_all(struct hub *hub)
 {
     struct hub_http_job *job = hub->jobs;
+    hub->jobs_due = false; /* opening what follows the pushes may be answered at once, and set it again */
     while (job != NULL) {
         struct hub_http_job *next = job->next;
         if (job->stage != JOB_ASKING) hub_http_go_on(job);

@@ -213,6 +213,7 @@ struct hub {
     size_t tick_at;
     struct hub_http_job *jobs;
     size_t jobs_count, jobs_bytes;
+    bool jobs_due;            /* one heard something since hub_http_go_on_all() */
 };
 
 /* hub.c */
@@ -294,7 +295,7 @@ void hub_presence_signal_frame(struct hub *hub, const struct link_tell *tell);
 /* hub_http.c */
 void hub_http_collect(struct hub_http_job *job, enum hub_frame_kind kind, struct span frame);
 void hub_http_body(struct hub_http_job *job, const struct link_tell *tell);
-void hub_http_tick(struct hub *hub);
+void hub_http_go_on_all(struct hub *hub); /* those that heard what they wait for, or whose deadline is there */
 void hub_http_free(struct hub *hub);
 /* hub_body.c */
 bool hub_body_ask(struct hub *hub, struct hub_body *body, struct link_ask *ask);

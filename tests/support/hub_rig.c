@@ -222,10 +222,9 @@ void hub_rig_fini(struct hub_rig *rig)
     free(rig->appends);
 }
 
-/* Turns until nothing is left to do; a hub that has work for ever is a bug. */
+/* As the edge: turns only while the hub says that there is work; a hub that has work for ever is a bug. */
 void hub_rig_turn(struct hub_rig *rig)
 {
-    hub_turn_end(rig->hub, rig->now_ms);
     for (int i = 0; hub_has_work(rig->hub); i++) {
         assert(i < 100);
         hub_turn_end(rig->hub, rig->now_ms);
