@@ -4,6 +4,7 @@
 #include "core/journal_record.h"
 #include "core/json.h"
 #include "core/limits.h"
+#include "core/number.h"
 #include "core/pack.h"
 
 enum { MARK_VERSION = 1, MARK_HEAD_BYTES = 17 };
@@ -109,18 +110,6 @@ static bool after_space(struct span rest, struct span *ret_rest)
     return true;
 }
 
-static bool number_of(struct span text, uint64_t *ret_number)
-{
-    uint64_t number = 0;
-    if (text.bytes == 0 || text.bytes > 19) return false;
-    for (size_t i = 0; i < text.bytes; i++) {
-        if (text.at[i] < '0' || text.at[i] > '9') return false;
-        number = number * 10 + (uint64_t)(text.at[i] - '0');
-    }
-    *ret_number = number;
-    return true;
-}
-
 static enum err decode_state(struct span key, struct span value, bool has_value, uint64_t sid, struct arena *arena, struct journal_entry *entry)
 {
     struct state_key state_key;
@@ -140,7 +129,7 @@ static enum err decode_state(struct span key, struct span value, bool has_value,
         state_key_device(&state_key, sid, span_of(part.at, (size_t)(slash - part.at)), span_of(slash + 1, (size_t)(part.at + part.bytes - slash - 1)));
     } else if (begins(key, "loser/", &rest) && after_space(rest, &part)) {
         uint64_t sequence;
-        if (!number_of(part, &sequence)) return ERR_CORRUPT;
+        if (!number_digits(part, &sequence)) return ERR_CORRUPT;
         table = STATE_LOSER;
         state_key_loser(&state_key, sid, sequence);
     } else {

@@ -146,3 +146,15 @@ bool number_multiple_of(struct span text, struct span divisor, bool *ret_known)
         remainder = (remainder * 10 + (i < (int64_t)a.count ? (uint64_t)(digit_at(&a, (size_t)i) - '0') : 0)) % unit;
     return remainder == 0;
 }
+
+bool number_digits(struct span text, uint64_t *ret_value)
+{
+    uint64_t number = 0;
+    if (text.bytes == 0 || text.bytes > 19) return false;
+    for (size_t i = 0; i < text.bytes; i++) {
+        if (text.at[i] < '0' || text.at[i] > '9') return false;
+        number = number * 10 + (uint64_t)(text.at[i] - '0');
+    }
+    *ret_value = number;
+    return true;
+}

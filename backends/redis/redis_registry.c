@@ -8,6 +8,7 @@
 
 #include "backends/redis/redis_registry_parts.h"
 #include "core/hash.h"
+#include "core/number.h"
 
 enum { TICK_MS = 1000, CLOSING_MS = 1000, CLOSING_LOOK_MS = 10 };
 
@@ -83,18 +84,6 @@ static void on_tick(void *ctx, size_t index)
     redis_registry_sessions_tick(slot);
 }
 
-static bool number_of(struct span text, uint64_t *ret_number)
-{
-    uint64_t number = 0;
-    if (text.bytes == 0 || text.bytes > 19) return false;
-    for (size_t i = 0; i < text.bytes; i++) {
-        if (text.at[i] < '0' || text.at[i] > '9') return false;
-        number = number * 10 + (uint64_t)(text.at[i] - '0');
-    }
-    *ret_number = number;
-    return true;
-}
-
 /* "displaced <epoch> <session>" on this gateway's channel, a partition's number on that of all. */
 static void on_heard(void *ctx, struct span channel, struct span text)
 {
@@ -103,11 +92,11 @@ static void on_heard(void *ctx, struct span channel, struct span text)
     size_t head = sizeof word - 1, epoch = sizeof r->epoch - 1;
     uint64_t number;
     if (span_is(channel, r->all_channel)) {
-        if (number_of(text, &number) && number <= UINT32_MAX && r->directory.changed != NULL) r->directory.changed(r->directory.ctx, (uint32_t)number);
+        if (number_digits(text, &number) && number <= UINT32_MAX && r->directory.changed != NULL) r->directory.changed(r->directory.ctx, (uint32_t)number);
         return;
     }
     if (text.bytes <= head + epoch + 1 || memcmp(text.at, word, head) != 0 || memcmp(text.at + head, r->epoch, epoch) != 0) return;
-    if (number_of(span_of(text.at + head + epoch + 1, text.bytes - head - epoch - 1), &number)) redis_registry_displaced(r, number);
+    if (number_digits(span_of(text.at + head + epoch + 1, text.bytes - head - epoch - 1), &number)) redis_registry_displaced(r, number);
 }
 
 /* ---- opening and closing ---- */

@@ -92,6 +92,20 @@ def judge(writers, fresh):
     fresh.copies[writers[0].space].compare(writers[0].device.copies[writers[0].space].sums())
 
 
+def finish_and_judge(one, user, writers, history):
+    """Every push gets its outcome; then all that the writers and a fresh device saw is judged."""
+    finish(writers)
+    fresh = Device(one, user, history=history)
+    fresh.open(writers[0].space)
+    history.claims(fresh, writers[0].space, owner=True)
+    for writer in writers:
+        history.claims(writer.device, writer.space)
+    judge(writers, fresh)
+    history.judge(f"seed {SEED}")
+    for device in [fresh, *(w.device for w in writers)]:
+        device.disconnect()
+
+
 def test_kill_9_under_load_loses_and_repeats_nothing(make_server):
     one = make_server().start()
     user = unique("u")
@@ -120,18 +134,8 @@ def test_kill_9_under_load_loses_and_repeats_nothing(make_server):
             assert writer.device.welcome["log"] == log, "the log changes its name only if it was lost"
         load(writers, 0.05)
     history.add("calm")
-    finish(writers)
-    fresh = Device(one, user, history=history)
-    fresh.open(writers[0].space)
-    history.claims(fresh, writers[0].space, owner=True)
-    for writer in writers:
-        history.claims(writer.device, writer.space)
-    judge(writers, fresh)
-    history.judge(f"seed {SEED}")
+    finish_and_judge(one, user, writers, history)
     assert sum(len(w.acked) for w in writers) > ROUNDS
-    for writer in writers:
-        writer.device.disconnect()
-    fresh.disconnect()
 
 
 def test_a_kill_right_after_the_ack_keeps_the_push(make_server):

@@ -10,11 +10,10 @@ import urllib.request
 
 import pytest
 
-from client import Device
 from cluster import is_ready
 from conftest import unique
 from history import History
-from test_crash import SEED, Writer, finish, gone, judge
+from test_crash import SEED, Writer, finish_and_judge, gone
 
 pytestmark = pytest.mark.cluster
 TIMES = int(os.environ.get("TIDEGATE_FAULTS", "2"))
@@ -147,15 +146,5 @@ def test_a_fault_under_load_loses_and_repeats_nothing(make_server, fault):
     assert run(writers, lambda: all(w.device.ws is not None for w in writers), HEAL_S)
     for writer in writers:
         writer.device.resend(writer.space)
-    finish(writers)
-    fresh = Device(one, user, history=history)
-    fresh.open(writers[0].space)
-    history.claims(fresh, writers[0].space, owner=True)
-    for writer in writers:
-        history.claims(writer.device, writer.space)
-    judge(writers, fresh)
-    history.judge(f"seed {SEED}")
-    for writer in writers:
-        writer.device.disconnect()
-    fresh.disconnect()
+    finish_and_judge(one, user, writers, history)
     print(f"{fault.__name__}: served again after {', '.join(f'{t:.1f}' for t in took)} s")

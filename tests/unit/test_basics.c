@@ -107,6 +107,11 @@ static void number__knows_integers_in_any_writing(void **state)
     assert_true(number_int64(SPAN_LITERAL("9223372036854775807"), &value) && value == INT64_MAX);
     assert_true(number_int64(SPAN_LITERAL("-9223372036854775808"), &value) && value == INT64_MIN);
     assert_false(number_int64(SPAN_LITERAL("9223372036854775808"), &value));
+    uint64_t digits;
+    assert_true(number_digits(SPAN_LITERAL("9999999999999999999"), &digits) && digits == 9999999999999999999u);
+    assert_true(number_digits(SPAN_LITERAL("007"), &digits) && digits == 7);
+    static const char *const others[] = {"", "-1", "+1", "1 ", "1.0", "1e2", "0x1", "10000000000000000000"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) assert_false(number_digits(span_text(others[i]), &digits));
     assert_false(number_int64(SPAN_LITERAL("1e19"), &value));
     assert_true(number_int64(SPAN_LITERAL("12.50e1"), &value) && value == 125);
     assert_true(number_multiple_of(SPAN_LITERAL("0.3"), SPAN_LITERAL("0.1"), &known) && known);
