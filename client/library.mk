@@ -11,9 +11,10 @@ PACKAGES += sqlite3
 SOURCES += $(wildcard client/*.c)
 LIB_OBJECTS += $(patsubst %.c,$(OUT)/%.o,$(wildcard client/*.c)) $(OUT)/gen/store.o
 NAMES += $(patsubst %.c,%,$(wildcard client/*.c) $(CLIENT_TESTS))
-SUITES += client client-asan client-abi
+SUITES += client client-asan client-abi examples
+EXAMPLES := $(patsubst examples/%.c,$(OUT)/examples/%,$(wildcard examples/*.c))
 
-.PHONY: libtidegate libtidegate-install client client-asan client-build client-abi bench-client
+.PHONY: examples libtidegate libtidegate-install client client-asan client-build client-abi bench-client
 all: libtidegate
 install: libtidegate-install
 blackbox: client-build
@@ -34,6 +35,8 @@ client-asan: ## fewer of them under ASan and UBSan
 	@tests/client/run 60 asan
 client-abi: tidegate libtidegate build/setup-test ## the library as it is installed: its names, and programs that use it
 	@MAKE='$(MAKE)' tests/client/abi
+examples: tidegate $(EXAMPLES) build/setup-test ## the example programs, built on the library and run against a server
+	@tests/examples/run $(OUT)/examples
 bench-client: tidegate $(OUT)/bench/client ## the C client library: writes, first sync, queries, sight of another's edit
 	@bench/client-quick
 
@@ -57,5 +60,10 @@ $(OUT)/libtidegate.so.0: $(CLIENT_OBJECTS) client/abi.txt
 $(OUT)/client-tests/%: $(OUT)/tests/client/%.o $(SUPPORT) $(LIB)
 	@mkdir -p $(@D)
 	@$(CC) $(FLAGS) -o $@ $^ $(LIBS)
+
+$(OUT)/examples/%: examples/%.c client/tidegate.h $(OUT)/libtidegate.a
+	@mkdir -p $(@D)
+	@echo "  cc    $<"
+	@$(CC) -std=gnu11 $(FLAGS) $(WARNINGS) -Iclient $< $(OUT)/libtidegate.a -o $@ $$(pkg-config --libs $(CLIENT_PACKAGES)) -lpthread
 
 -include $(CLIENT_OBJECTS:.o=.d)
