@@ -20,6 +20,7 @@ static const struct config_setting settings[] = {
     {"redis", CONFIG_TEXT, CLUSTER, "HOSTS", NULL, "host:port,host:port of Redis: keys are spread over them", 0, 0, 0},
     {"name", CONFIG_TEXT, CONFIG_GATEWAY | CONFIG_CHECK, "N", NULL, "of this gateway, its own; made up unless given", 0, 0, 0},
     {"link", CONFIG_TEXT, CONFIG_WORKER | CONFIG_CHECK, "ADDR", "127.0.0.1:0", "host:port where gateways reach this worker", 0, 0, 0},
+    {"link-listen", CONFIG_TEXT, CONFIG_WORKER | CONFIG_CHECK, "ADDR", NULL, "host:port that a worker's links listen on, where --link is that of a tunnel or a proxy", 0, 0, 0},
     {"link-key", CONFIG_TEXT, CLUSTER, "FILE", NULL, "a secret that gateways and workers share; without it links stay on loopback", 0, 0, 0},
     {"instance", CONFIG_TEXT, CONFIG_WORKER | CONFIG_CHECK, "NAME", NULL, "static membership: one that comes back within --session keeps its partitions", 0, 0, 0},
     {"session", CONFIG_SECONDS, CONFIG_WORKER | CONFIG_CHECK, "S", "10", "without a sign of life for so long, a worker's partitions go to others", 1, 1800, 0},

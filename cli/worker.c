@@ -52,8 +52,9 @@ static int open_backends(struct service *s)
     struct redis_registry_options redis = {.loop = s->loop, .servers = config_text(s->config, "redis"), .log = kafka_log_name(w->kafka)};
     err = redis_registry_open(&redis, &w->redis, why, sizeof why);
     if (err != ERR_OK) return cli_fail(service_exit_code(err), "--redis %s: %s", redis.servers, why);
-    const char *instance = config_text(s->config, "instance");
-    struct tcp_owner_options links = {.loop = s->loop, .address = config_text(s->config, "link"), .name = instance == NULL ? "worker" : instance,
+    const char *instance = config_text(s->config, "instance"), *reached = config_text(s->config, "link"), *listens = config_text(s->config, "link-listen");
+    struct tcp_owner_options links = {.loop = s->loop, .address = listens == NULL ? reached : listens,
+                                      .told = listens == NULL ? NULL : reached, .name = instance == NULL ? "worker" : instance,
                                       .log = kafka_log_name(w->kafka), .partitions = kafka_partitions(w->kafka), .key = &w->key,
                                       .directory = redis_registry_directory(w->redis)};
     err = tcp_owner_open(&links, &w->links, why, sizeof why);

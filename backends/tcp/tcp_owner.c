@@ -214,6 +214,17 @@ static enum err listen_on(struct tcp_owner *owner, const char *address, char *wh
     return ERR_OK;
 }
 
+static enum err tell_another(struct tcp_owner *owner, const char *told, char *why, size_t why_bytes)
+{
+    char host[TCP_HOST_BYTES_MAX], port[TCP_PORT_BYTES_MAX];
+    if (!tcp_address_split(told, host, port) || strtoul(port, NULL, 10) == 0 || strlen(told) > DIRECTORY_ADDRESS_BYTES_MAX) {
+        snprintf(why, why_bytes, "%.200s: host:port is wanted, as gateways reach it", told);
+        return ERR_CONFIG;
+    }
+    snprintf(owner->address, sizeof owner->address, "%s", told);
+    return ERR_OK;
+}
+
 static void finish(struct tcp_owner *owner)
 {
     if (!owner->conns_closed || !owner->listener_closed) return;
@@ -268,6 +279,7 @@ enum err tcp_owner_open(const struct tcp_owner_options *options, struct tcp_owne
     uv_tcp_init(options->loop, &owner->listener);
     owner->listener.data = owner;
     enum err err = listen_on(owner, options->address == NULL ? "127.0.0.1:0" : options->address, why, why_bytes);
+    if (err == ERR_OK && options->told != NULL) err = tell_another(owner, options->told, why, why_bytes);
     if (err != ERR_OK) {
         tcp_owner_close(owner, NULL, NULL);
         return err;

@@ -19,6 +19,7 @@ struct tcp_owner;
 struct tcp_owner_options {
     struct uv_loop_s *loop;
     const char *address;          /* host:port to listen on, and the host that gateways are told; port 0: any. NULL: loopback, any */
+    const char *told;             /* host:port that gateways are told in its place: of a proxy or a tunnel that leads here. NULL: `address` */
     const char *name;             /* the worker's, for logs. At most 64 bytes */
     const char *log;
     uint32_t partitions;

@@ -10,20 +10,33 @@ import tempfile
 import time
 import urllib.request
 
+from wires import Loom
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("TIDEGATE_BIN", str(ROOT / "tidegate"))
 GATEWAYS, WORKERS, PARTITIONS = 2, 2, 4
 
 
+def pair(address):
+    """host:port as a socket wants it."""
+    host, port = address.rsplit(":", 1)
+    return host, int(port)
+
+
 class Services:
-    """Kafka and Redis, begun from nothing."""
+    """Kafka and Redis, begun from nothing. Kafka is reached over wires too (wires.py): one for gateways, one for each worker."""
 
     def __init__(self):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="tidegate-services-"))
-        done = subprocess.run([ROOT / "tools/cluster-services", "up", self.dir], capture_output=True, text=True)
+        self.loom = Loom()
+        self.kafka_wires = [self.loom.wire() for _ in range(1 + WORKERS)]
+        env = os.environ | {"ADVERTISED": " ".join(str(wire.port) for wire in self.kafka_wires)}
+        done = subprocess.run([ROOT / "tools/cluster-services", "up", self.dir], capture_output=True, text=True, env=env)
         assert done.returncode == 0, done.stderr
         found = dict(line.split("=", 1) for line in done.stdout.split() if "=" in line)
         self.kafka, self.redis = found["KAFKA"], found["REDIS"]
+        for wire, behind in zip(self.kafka_wires, found["KAFKA_BEHIND"].split(",")):
+            wire.to = pair(behind)
 
     def again(self, name):
         """Starts one that was killed, on its port and its data."""
@@ -34,7 +47,27 @@ class Services:
 
     def down(self):
         subprocess.run([ROOT / "tools/cluster-services", "down", self.dir], check=False)
+        self.loom.close()
         shutil.rmtree(self.dir, ignore_errors=True)
+
+
+class Wires:
+    """What runs between the processes of one deployment, each pair over a wire of its own."""
+
+    def __init__(self, services, port, free_port, workers=WORKERS):
+        loom, redis = services.loom, pair(services.redis)
+        self.devices = loom.wire(("127.0.0.1", port))
+        self.link_ports = [free_port() for _ in range(workers)]
+        self.links = [loom.wire(("127.0.0.1", listens)) for listens in self.link_ports]
+        self.gateways_kafka, self.workers_kafka = services.kafka_wires[0], services.kafka_wires[1:1 + workers]
+        self.gateways_redis, self.workers_redis = loom.wire(redis), loom.wire(redis)
+
+    def of_gateways(self):
+        return ["--kafka", self.gateways_kafka.address, "--redis", self.gateways_redis.address]
+
+    def of_worker(self, i):
+        return ["--kafka", self.workers_kafka[i].address, "--redis", self.workers_redis.address,
+                "--link", self.links[i].address, "--link-listen", f"127.0.0.1:{self.link_ports[i]}"]
 
 
 def cleaned(extra):
@@ -78,15 +111,18 @@ class Deployment:
     """A log of its own on shared services, gateways on one port, workers; all of it in one directory."""
 
     def __init__(self, services, directory, port, key_file, free_port, gateways=GATEWAYS, workers=WORKERS, partitions=PARTITIONS,
-                 namespaces=None, args=(), env=None, worker_args=()):
+                 namespaces=None, args=(), env=None, worker_args=(), wires=None):
         self.services, self.dir, self.port = services, directory, port
         self.namespaces, self.partitions = namespaces, partitions
         self.prefix = f"bb{secrets.token_hex(4)}."
-        self.common = ["--kafka", services.kafka, "--redis", services.redis, "--prefix", self.prefix]
-        self.gateways = [Child([BINARY, "gateway", *self.common, "--listen", f"127.0.0.1:{port}", "--jwt-key", str(key_file), *args],
+        direct = ["--kafka", services.kafka, "--redis", services.redis]
+        self.common = [*direct, "--prefix", self.prefix]
+        of_gateways = wires.of_gateways() if wires else direct
+        of_workers = [wires.of_worker(i) if wires else direct for i in range(workers)]
+        self.gateways = [Child([BINARY, "gateway", *of_gateways, "--prefix", self.prefix, "--listen", f"127.0.0.1:{port}", "--jwt-key", str(key_file), *args],
                                directory / f"gateway-{i}.log", env or {}, directory, port) for i in range(gateways)]
         ports = [free_port() for _ in range(workers)]
-        self.workers = [Child([BINARY, "worker", *self.common, "--data", str(directory / f"worker-{i}"), "--listen", f"127.0.0.1:{ports[i]}",
+        self.workers = [Child([BINARY, "worker", *of_workers[i], "--prefix", self.prefix, "--data", str(directory / f"worker-{i}"), "--listen", f"127.0.0.1:{ports[i]}",
                                "--session", "6", "--instance", f"worker-{i}", *worker_args], directory / f"worker-{i}.log", env or {}, directory, ports[i]) for i in range(workers)]
         self.made = False
 

@@ -16,7 +16,7 @@ import urllib.request
 import jwt
 import pytest
 
-from cluster import Deployment, Services
+from cluster import Deployment, Services, Wires
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("TIDEGATE_BIN", str(ROOT / "tidegate"))
@@ -121,13 +121,19 @@ class ServeServer:
 
 
 class ClusterServer(ServeServer):
-    """The same, as two gateways on one port and two workers."""
+    """The same, as two gateways on one port and two workers. `wired`: each pair of processes over a wire that a test can cut."""
 
-    def __init__(self, namespaces=None, key=SECRET, args=(), env=None):
+    def __init__(self, namespaces=None, key=SECRET, args=(), env=None, wired=False, **deployment):
         super().__init__(namespaces, key, args, env)
         if not _services:
             _services.append(Services())
-        self.deployment = Deployment(_services[0], self.dir, self.port, self.key_file, free_port, namespaces=namespaces, args=args, env=env)
+        self.wires = Wires(_services[0], self.port, free_port) if wired else None
+        self.deployment = Deployment(_services[0], self.dir, self.port, self.key_file, free_port, namespaces=namespaces, args=args, env=env,
+                                     wires=self.wires, **deployment)
+
+    @property
+    def ws(self):
+        return f"ws://{self.wires.devices.address}/v1/ws" if self.wires else super().ws
 
     def start(self, timeout=120):
         self.deployment.namespaces = self.namespaces

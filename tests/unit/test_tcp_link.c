@@ -282,6 +282,27 @@ static void an_owner_is_reached_by_name(void **state)
     assert_true(tcp_desk_until(desk, up_0, gateway));
 }
 
+static void an_owner_behind_a_tunnel_is_told_by_the_tunnels_address(void **state)
+{
+    struct tcp_desk *desk = *state;
+    struct desk_owner *owner = &desk->owners[0];
+    struct tcp_owner *none = NULL;
+    char why[256] = "", port[TCP_PORT_BYTES_MAX], host[TCP_HOST_BYTES_MAX];
+    struct tcp_owner_options options = {.loop = &desk->loop, .name = "worker", .log = DESK_LOG, .partitions = DESK_PARTITIONS, .address = "127.0.0.1:0",
+                                        .told = "tunnel", .directory = &desk->directory.seam, .heartbeat_ms = DESK_HEARTBEAT_MS};
+    assert_int_equal(tcp_owner_open(&options, &none, why, sizeof why), ERR_CONFIG);
+    options.told = "tunnel:0"; /* nobody is reached there */
+    assert_int_equal(tcp_owner_open(&options, &none, why, sizeof why), ERR_CONFIG);
+    assert_null(none);
+    options.told = "192.0.2.1:7411";
+    assert_int_equal(tcp_owner_open(&options, &owner->tcp, why, sizeof why), ERR_OK);
+    assert_string_equal(tcp_owner_address(owner->tcp), "192.0.2.1:7411");
+    assert_true(tcp_address_split(tcp_owner_address(owner->tcp), host, port));
+    owner->link = tcp_owner_seam(owner->tcp);
+    owner->link->ops->owns(owner->link, 0, true);
+    assert_string_equal(desk->directory.address[0], "192.0.2.1:7411");
+}
+
 int main(void)
 {
 #define LINK_TEST(name) cmocka_unit_test_setup_teardown(name, tcp_desk_setup, tcp_desk_teardown)
@@ -299,6 +320,7 @@ int main(void)
         LINK_TEST(questions_past_the_bound_are_busy_and_the_rest_still_goes),
         LINK_TEST(addresses_are_taken_apart_as_they_are_written),
         LINK_TEST(an_owner_is_reached_by_name),
+        LINK_TEST(an_owner_behind_a_tunnel_is_told_by_the_tunnels_address),
         LINK_TEST(without_a_key_only_loopback_is_listened_on_and_dialled),
     };
     return cmocka_run_group_tests_name("tcp_link", tests, NULL, NULL);
