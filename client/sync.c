@@ -20,6 +20,7 @@ struct sync *sync_make(struct store *store, struct view *view, const struct sync
     sync->options = *options;
     if (sync->options.retry_base_ms <= 0) sync->options.retry_base_ms = RETRY_BASE_MS;
     if (sync->options.retry_most_ms < sync->options.retry_base_ms) sync->options.retry_most_ms = RETRY_MOST_MS;
+    if (sync->options.connect_ms <= 0) sync->options.connect_ms = SYNC_CONNECT_MS;
     sync->reachable = true;
     sync->inflight_max = SYNC_INFLIGHT;
     sync->frame_max = LIMIT_FRAME_BYTES_MAX;
@@ -144,6 +145,7 @@ void sync_move(struct sync *sync, enum sync_state state)
     if (state == sync->state) return;
     assert(moves[sync->state] >> state & 1u);
     sync->state = state;
+    if (state == SYNC_CONNECTING) sync->connecting_ms = sync->now->boot_ms;
     sync_note(sync, (struct sync_event){.kind = SYNC_EVENT_STATE});
 }
 
@@ -270,6 +272,7 @@ void sync_set_reachable(struct sync *sync, bool reachable, const struct store_mo
 
 bool sync_wants_connection(const struct sync *sync) { return sync->state == SYNC_CONNECTING; }
 bool sync_wants_close(const struct sync *sync) { return sync->state == SYNC_CLOSING; }
+bool sync_wants_none(const struct sync *sync) { return !is_connected(sync->state) && sync->state != SYNC_CONNECTING; }
 
 void sync_connected(struct sync *sync, const struct store_moment *now)
 {
@@ -362,6 +365,7 @@ int64_t sync_deadline(const struct sync *sync)
     int64_t due = SYNC_NEVER;
     if (sync->state == SYNC_WAITING) return sync->retry_ms;
     if (sync->state == SYNC_TOKEN) return sync->token_asked_ms + TOKEN_AGAIN_MS;
+    if (sync->state == SYNC_CONNECTING) return sync->connecting_ms + sync->options.connect_ms;
     if (sync->state == SYNC_GREETING) return sync->greeted_ms + SYNC_HELLO_MS;
     if (sync->state != SYNC_LIVE) return SYNC_NEVER;
     due = sync->pinged_ms > 0 ? sync->pinged_ms + sync->heartbeat_ms : sync->heard_ms + 2 * sync->heartbeat_ms;
@@ -401,6 +405,14 @@ static void tick_live(struct sync *sync)
     sync_pump(sync);
 }
 
+/* A wire may be wrong about what becomes of an attempt, or never tell. */
+static void give_up_connecting(struct sync *sync)
+{
+    snprintf(sync->why, sizeof sync->why, SYNC_WHY_CONNECT);
+    sync->attempts++;
+    rest(sync, 1 + backoff_ms(sync));
+}
+
 void sync_tick(struct sync *sync, const struct store_moment *now)
 {
     sync_enter(sync, now);
@@ -408,6 +420,7 @@ void sync_tick(struct sync *sync, const struct store_moment *now)
     if (now->boot_ms < sync_deadline(sync)) return;
     if (sync->state == SYNC_WAITING) rest(sync, 0);
     else if (sync->state == SYNC_TOKEN) sync_want_token(sync);
+    else if (sync->state == SYNC_CONNECTING) give_up_connecting(sync);
     else if (sync->state == SYNC_GREETING) sync_give_up(sync, "no welcome came", -1);
     else if (sync->state == SYNC_LIVE) tick_live(sync);
     sync_tell(sync);

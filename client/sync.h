@@ -33,16 +33,18 @@ enum {
     SYNC_OUT_PAUSE_BYTES = 1048576,  /* pushes wait while so much is unsent */
     SYNC_MESSAGE_BYTES = 262144,     /* frames are put together up to this */
     SYNC_INFLIGHT = 48,              /* unanswered pushes on their way to a space, unless the server says fewer */
+    SYNC_CONNECT_MS = 10000,         /* without a connection: the attempt is given up, whatever the wire has to say of it */
     SYNC_HELLO_MS = 15000,           /* without a welcome: the connection is given up */
     SYNC_HTTP_PUSHES = 256, SYNC_HTTP_BYTES = 1048576, SYNC_HTTP_OPENS = 256
 };
 #define SYNC_NEVER INT64_MAX
+#define SYNC_WHY_CONNECT "no connection in time"
 
 enum sync_state {
     SYNC_STOPPED,     /* nobody wants it to run */
     SYNC_WAITING,     /* until a deadline, then it connects */
     SYNC_TOKEN,       /* until there is a token */
-    SYNC_CONNECTING,  /* a connection is wanted, or being made */
+    SYNC_CONNECTING,  /* a connection is wanted, or being made; for SYNC_CONNECT_MS */
     SYNC_GREETING,    /* hello is said */
     SYNC_LIVE,        /* welcome came */
     SYNC_CLOSING,     /* the connection is to be closed */
@@ -78,6 +80,7 @@ struct sync_host {
 };
 struct sync_options {
     int64_t retry_base_ms, retry_most_ms; /* 0: 1 s, 60 s; full jitter */
+    int64_t connect_ms;                   /* 0: SYNC_CONNECT_MS */
     bool background;                      /* does not make its user look online */
     bool presence;                        /* asks who is there, in every space */
     const char *client;                   /* told in the hello */
@@ -109,6 +112,7 @@ const char *sync_why(const struct sync *sync);  /* what the last connection ende
 bool sync_is_whole(const struct sync *sync);    /* live, every space that is wanted (and may be) whole, nothing to push */
 
 bool sync_wants_connection(const struct sync *sync);
+bool sync_wants_none(const struct sync *sync);      /* one that is being made is to be given up; sync_disconnected() is not needed */
 bool sync_wants_close(const struct sync *sync);
 void sync_connected(struct sync *sync, const struct store_moment *now);
 /* `code`: WebSocket's, an HTTP status of the upgrade, or 0. */

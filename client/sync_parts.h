@@ -53,6 +53,7 @@ struct sync {
     size_t out_at;         /* what was taken of it */
     unsigned attempts;     /* in vain, since the last welcome */
     int64_t retry_ms;      /* boot clock: SYNC_WAITING ends */
+    int64_t connecting_ms; /* SYNC_CONNECTING began */
     int64_t heard_ms, greeted_ms, pinged_ms, heartbeat_ms;
     bool token_asked;
     int64_t token_asked_ms;

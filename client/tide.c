@@ -195,7 +195,7 @@ void tide_step(struct tide *tide)
     if (tide->transport == NULL || tide->in_step) return;
     tide->in_step = true;
     if (transport_has_url(tide->transport)) {
-        if (sync_wants_close(tide->sync)) transport_disconnect(tide->transport);
+        if (sync_wants_close(tide->sync) || sync_wants_none(tide->sync)) transport_disconnect(tide->transport);
         if (sync_wants_connection(tide->sync)) transport_connect(tide->transport);
         if (sync_output(tide->sync).at != NULL) transport_write(tide->transport);
     }
@@ -237,7 +237,7 @@ void tide_poll(struct tide *tide)
 bool tide_run(struct tide *tide, int64_t timeout_ms, bool (*until)(void *ctx), void *ctx)
 {
     int64_t end = timeout_ms < 0 ? SYNC_NEVER : clock_monotonic_ms() + timeout_ms;
-    if (tide_need_transport(tide, NULL) != TIDE_OK) return false;
+    if (tide_need_transport(tide, NULL) != TIDE_OK || transport_is_foreign(tide->transport)) return false; /* that loop is the app's to run */
     for (bool turned = false;; turned = true) { /* one turn at least, whatever the time-out */
         tide_poll(tide);
         if (until != NULL && until(ctx)) return true;
@@ -278,7 +278,7 @@ static void make_device(struct tide *tide, char ret_id[DEVICE_BYTES + 1])
 static enum err set_up(struct tide *tide, const struct tide_options *options, char *ret_why, size_t why_bytes)
 {
     struct sync_host host = {tide, hear_event, random_bytes};
-    struct sync_options heart = {options->retry_base_ms, options->retry_most_ms, options->background, options->presence, "libtidegate/" TIDE_VERSION};
+    struct sync_options heart = {options->retry_base_ms, options->retry_most_ms, tide->machine.connect_ms, options->background, options->presence, "libtidegate/" TIDE_VERSION};
     char device[DEVICE_BYTES + 1];
     bool failed = false;
     tide->options = *options;
@@ -324,7 +324,7 @@ enum tide_code tide_open_on(const struct tide_options *options, const struct tid
 
 enum tide_code tide_open(const struct tide_options *options, struct tide **ret_tide, char *ret_why, size_t why_bytes)
 {
-    return tide_open_on(options, &(struct tide_machine){NULL, NULL, NULL}, ret_tide, ret_why, why_bytes);
+    return tide_open_on(options, &(struct tide_machine){.ctx = NULL}, ret_tide, ret_why, why_bytes);
 }
 
 void tide_close(struct tide *tide)

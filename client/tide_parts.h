@@ -45,6 +45,7 @@ struct tide_machine {
     void *ctx;
     struct store_moment (*clock)(void *ctx); /* NULL: the machine's */
     void (*random)(void *ctx, void *ret_bytes, size_t bytes);
+    int64_t connect_ms;       /* in place of SYNC_CONNECT_MS; 0: that */
 };
 
 struct tide {

@@ -167,6 +167,7 @@ enum tide_code tide_sync(struct tide *tide, enum tide_mode mode, int64_t timeout
     if (tide->started || tide->in_callback) return tide_fail(tide, TIDE_MISUSE, "it syncs already");
     enum tide_code code = tide_need_transport(tide, NULL);
     if (code != TIDE_OK) return code;
+    if (transport_is_foreign(tide->transport)) return tide_fail(tide, TIDE_MISUSE, "not on an attached loop: it blocks");
     if (!store_lock(tide->store)) return tide_fail(tide, TIDE_BUSY, "another process syncs this store");
     store_refresh(tide->store);
     sync_begin_round(tide->sync);
@@ -231,6 +232,7 @@ enum tide_code tide_wait_synced(struct tide *tide, int64_t timeout_ms)
 {
     struct waiting waiting = {.tide = tide};
     if (tide->in_callback) return tide_fail(tide, TIDE_MISUSE, "not out of a callback: it waits");
+    if (tide->transport != NULL && transport_is_foreign(tide->transport)) return tide_fail(tide, TIDE_MISUSE, "not on an attached loop: it blocks");
     enum tide_code code = tide_barrier(tide, &waiting.barrier);
     if (code != TIDE_OK) return code;
     if (tide_run(tide, timeout_ms, passed, &waiting)) return TIDE_OK;

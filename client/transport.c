@@ -46,7 +46,7 @@ static void lose(struct transport *transport, unsigned code, const char *why)
     snprintf(text, sizeof text, "%s", why == NULL ? "" : why);
     transport->ws = NULL;
     transport->ws_wanted = transport->ws_up = false;
-    transport->number++;
+    transport->number += TRANSPORT_NUMBER_STEP;
     buf_fini(&transport->message);
     transport->host.closed(transport->host.ctx, code, text);
 }
@@ -58,7 +58,7 @@ void transport_connect(struct transport *transport)
     snprintf(path, sizeof path, "%s/v1/ws", transport->url.base);
     transport->ws_wanted = true;
     transport->close_code = 0;
-    uintptr_t number = ++transport->number;
+    uintptr_t number = transport->number += TRANSPORT_NUMBER_STEP;
     struct lws *wsi = transport_dial(transport, NULL, path, "tidegate.v1", number);
     if (number != transport->number) return; /* it failed at once, and said so */
     transport->ws = wsi;
@@ -132,6 +132,14 @@ static void note_close(struct transport *transport, const unsigned char *in, siz
     snprintf(transport->why, sizeof transport->why, "%.*s", (int)(bytes > 2 ? bytes - 2 : 0), bytes > 2 ? (const char *)in + 2 : "");
 }
 
+/* The last that is heard of any connection, a call's too; of some it is the first: where the peer resets before the request is written,
+ * lws frees them without a word. */
+static void gone(struct transport *transport, uintptr_t number)
+{
+    if (transport->ws_wanted && number == transport->number) lose(transport, transport->close_code, "the connection was reset");
+    transport_http_gone(transport, number);
+}
+
 static int ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t bytes)
 {
     struct lws_context *context = lws_get_context(wsi);
@@ -161,6 +169,10 @@ static int ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *
         return 0;
     case LWS_CALLBACK_CLIENT_CLOSED:
         if (ours) lose(transport, transport->close_code, transport->why);
+        return 0;
+    case LWS_CALLBACK_WSI_DESTROY:
+        if (transport->is_foreign) transport_uv_sweep(transport, wsi);
+        gone(transport, number);
         return 0;
     default: return 0;
     }
@@ -229,6 +241,7 @@ void transport_turn(struct transport *transport)
 }
 
 bool transport_has_url(const struct transport *transport) { return transport->has_url; }
+bool transport_is_foreign(const struct transport *transport) { return transport->is_foreign; }
 
 /* ---- opening and closing ---- */
 
@@ -271,6 +284,8 @@ enum err transport_open(const struct transport_options *options, const struct tr
     snprintf(ret_why, why_bytes, "out of memory");
     if (transport == NULL) return err;
     transport->host = *host;
+    transport->number = TRANSPORT_NUMBER_STEP;
+    transport->call_number = 1;
     transport->watch_fd = -1;
     transport->is_foreign = options->uv_loop != NULL;
     buf_init(&transport->message, TRANSPORT_MESSAGE_BYTES_MAX);
@@ -323,8 +338,8 @@ void transport_free(struct transport *transport)
     transport->host.answered = not_answered;
     transport->host.due = transport->host.stirred = transport->host.connected = transport->host.heard = nothing;
     transport->ws_wanted = transport->calling = false;
-    transport->number++;
-    transport->call_number++;
+    transport->number += TRANSPORT_NUMBER_STEP;
+    transport->call_number += TRANSPORT_NUMBER_STEP;
     if (transport->context != NULL) lws_sul_schedule(transport->context, 0, &transport->timer, due, LWS_SET_TIMER_USEC_CANCEL);
     if (transport->context != NULL && transport->is_foreign) {
         transport_uv_bury(transport);

@@ -39,6 +39,7 @@ struct transport;
 enum err transport_open(const struct transport_options *options, const struct transport_host *host, struct transport **ret_transport, char *ret_why, size_t why_bytes);
 void transport_free(struct transport *transport); /* nothing is called back any more; NULL is accepted */
 bool transport_has_url(const struct transport *transport);
+bool transport_is_foreign(const struct transport *transport); /* on a uv loop */
 void transport_connect(struct transport *transport); /* closed() or connected() follows; ignored while one is there */
 void transport_disconnect(struct transport *transport); /* closed() follows at once, if there was one */
 void transport_write(struct transport *transport);   /* there is output */

@@ -14,8 +14,13 @@ static void finish(struct transport *transport, unsigned status, const char *why
     if (!transport->calling) return;
     transport->calling = false;
     transport->call = NULL;
-    transport->call_number++;
+    transport->call_number += TRANSPORT_NUMBER_STEP;
     transport->host.answered(transport->host.ctx, status, transport->call_retry_ms, buf_span(&transport->call_answer), why);
+}
+
+void transport_http_gone(struct transport *transport, uintptr_t number)
+{
+    if (transport->calling && number == transport->call_number) finish(transport, 0, "the connection was reset");
 }
 
 bool transport_post(struct transport *transport, const char *path, struct span token, struct span body)
@@ -39,7 +44,7 @@ bool transport_post(struct transport *transport, const char *path, struct span t
     transport->call_body_at = 0;
     transport->call_status = 0;
     transport->call_retry_ms = 0;
-    uintptr_t number = ++transport->call_number;
+    uintptr_t number = transport->call_number += TRANSPORT_NUMBER_STEP;
     struct lws *wsi = transport_dial(transport, "POST", whole->at, "http", number);
     if (number != transport->call_number) return true; /* failed at once, and said so */
     transport->call = wsi;
@@ -53,7 +58,7 @@ void transport_abandon(struct transport *transport)
     if (!transport->calling) return;
     transport->calling = false;
     transport->call = NULL;
-    transport->call_number++;
+    transport->call_number += TRANSPORT_NUMBER_STEP;
     if (wsi != NULL) transport_kill(transport, wsi);
 }
 

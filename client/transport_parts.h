@@ -7,6 +7,7 @@
 #include "client/transport.h"
 #include "core/buf.h"
 
+enum { TRANSPORT_NUMBER_STEP = 2 };
 enum { TRANSPORT_HOST_BYTES = 256, TRANSPORT_PATH_BYTES = 1024, TRANSPORT_WHY_BYTES = 160, TRANSPORT_THREAD_BYTES = 65536, TRANSPORT_PIN_BYTES = 32 };
 
 struct transport_url {
@@ -31,7 +32,8 @@ struct transport {
     lws_sorted_usec_list_t timer;
     int watch_fd;
     struct lws *watch;
-    /* the WebSocket: connections are numbered, so that a callback of one that was given up is known as such */
+    /* the WebSocket: connections are numbered, so that a callback of one that was given up is known as such; calls are too, by odd
+     * numbers, because all end in one callback */
     uintptr_t number;
     struct lws *ws;
     bool ws_wanted, ws_up;
@@ -63,9 +65,12 @@ void transport_forget(struct transport *transport); /* frees what is left once t
 
 /* transport_uv.c: destroys the context, then forgets. */
 void transport_uv_bury(struct transport *transport);
+/* Closes the handle that lws forgets in the loop where it could not as much as begin to connect. Called as the last of a connection. */
+void transport_uv_sweep(struct transport *transport, struct lws *wsi);
 
 /* transport_http.c */
 int transport_http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t bytes);
+void transport_http_gone(struct transport *transport, uintptr_t number);
 void transport_http_fini(struct transport *transport);
 
 /* transport_tls.c: is the peer's key the pinned one (or none pinned)? */

@@ -51,3 +51,26 @@ void transport_uv_bury(struct transport *transport)
     uv_timer_init(transport->foreign_loop[0], &grave->timer);
     uv_timer_start(&grave->timer, on_closed, CLOSED_MS, 0);
 }
+
+struct forgotten {
+    struct lws *wsi;
+    uv_handle_t *handle; /* NULL: none was found */
+};
+
+static void look_for_forgotten(uv_handle_t *handle, void *ctx)
+{
+    struct forgotten *forgotten = ctx;
+    if (handle->type == UV_POLL && handle->data == forgotten->wsi && !uv_is_active(handle) && !uv_is_closing(handle)) forgotten->handle = handle;
+}
+
+static void on_forgotten_closed(uv_handle_t *handle) { free(handle); } /* lws allocates by malloc */
+
+/* The socket is closed by then (where it is not, lws closes the handle itself), and its number is nobody else's yet, so that the closing
+ * of the handle disturbs nobody. */
+void transport_uv_sweep(struct transport *transport, struct lws *wsi)
+{
+    struct forgotten forgotten = {.wsi = wsi};
+    if (lws_get_socket_fd(wsi) >= 0) return;
+    uv_walk(transport->foreign_loop[0], look_for_forgotten, &forgotten);
+    if (forgotten.handle != NULL) uv_close(forgotten.handle, on_forgotten_closed);
+}

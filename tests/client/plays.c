@@ -6,7 +6,8 @@
  * (But for what a backup does not know to have been sent, where it comes to the server when the log has forgotten that: it cannot
  * be told from what a year in a drawer kept unsent, and may take effect again. Such pushes are counted one by one.)
  *
- *     plays SEED [COUNT]     the seed of a play that failed plays it again */
+ *     plays SEED [COUNT [bare]]     the seed of a play that failed plays it again; `bare`: as plays were when only the first things happened,
+ *                                   for seeds that failed then */
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,6 +50,7 @@ struct play {
     size_t messages_at_backup[CLIENTS];
     size_t messages_count;
     struct message messages[MESSAGES_MAX];
+    bool bare;                    /* without what was added to plays later */
     unsigned counts[16];          /* of what happened, so that a play is known to have played */
     const char *what;
 };
@@ -260,10 +262,13 @@ static void back_up_or_restore(struct play *play, size_t at)
         /* What the life before the restoring sent has reached the log, or never will: `pushed` cannot tell whose it is. */
         while (world_ack(&play->world, false) || world_step(&play->world)) continue;
         copy_store(backup, client->path);
-        play->has_backup[at] = false;
+        if (play->bare || chance(play, 2) == 0) play->has_backup[at] = false;
+        else play->counts[7]++; /* it is put back once more */
         play->uncertain[at] += play->made[at] - play->made_at_backup[at];
         for (size_t i = play->messages_at_backup[at]; i < play->messages_count; i++)
             if (play->messages[i].client == at) play->messages[i].lost = true;
+        play->made_at_backup[at] = play->made[at]; /* what was made so far is counted */
+        play->messages_at_backup[at] = play->messages_count;
         find_former(play, at);
         if (play->is_backup_old[at]) forget_former(play, at);
         play->counts[3]++;
@@ -417,10 +422,11 @@ static void begin(struct play *play, uint64_t seed, const char *folder)
             if (strcmp(users[i], "ana") == 0 || k == 1) MUST(tide_subscribe(play->clients[i].tide, spaces[k], NULL) == TIDE_OK);
 }
 
-static void one_play(uint64_t seed, const char *folder, unsigned totals[16])
+static void one_play(uint64_t seed, const char *folder, bool bare, unsigned totals[16])
 {
     struct play *play = calloc(1, sizeof *play);
     MUST(play != NULL);
+    play->bare = bare;
     begin(play, seed, folder);
     uint64_t year = chance(play, 4) == 0 ? chance(play, ACTIONS) : ACTIONS;
     for (uint64_t i = 0; i < ACTIONS; i++) {
@@ -445,6 +451,7 @@ static void one_play(uint64_t seed, const char *folder, unsigned totals[16])
 int main(int argc, char **argv)
 {
     uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 10) : 1, count = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
+    bool bare = argc > 3 && strcmp(argv[3], "bare") == 0;
     unsigned totals[16] = {0};
     for (uint64_t i = 0; i < count; i++) {
         char folder[] = "/dev/shm/tidegate-plays-XXXXXX", elsewhere[] = "/tmp/tidegate-plays-XXXXXX";
@@ -452,10 +459,10 @@ int main(int argc, char **argv)
         if (made == NULL) made = mkdtemp(elsewhere);
         MUST(made != NULL);
         fprintf(stderr, "play %llu\n", (unsigned long long)(seed + i)); /* the last one said is the one that failed */
-        one_play(seed + i, made, totals);
+        one_play(seed + i, made, bare, totals);
         rig_dir_remove(made);
     }
-    printf("%llu plays: %u writes, %u by another process, %u refusals, %u restored backups, %u years, %u calls of HTTP, %u made again\n", (unsigned long long)count, totals[0], totals[1],
-           totals[2], totals[3], totals[4], totals[5], totals[6]);
+    printf("%llu plays: %u writes, %u by another process, %u refusals, %u restored backups, %u years, %u calls of HTTP, %u made again, %u backups kept for another time\n", (unsigned long long)count, totals[0], totals[1],
+           totals[2], totals[3], totals[4], totals[5], totals[6], totals[7]);
     return 0;
 }

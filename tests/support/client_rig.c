@@ -22,7 +22,7 @@ static void random_bytes(void *ctx, void *ret_bytes, size_t bytes)
     for (size_t i = 0; i < bytes; i++) ((unsigned char *)ret_bytes)[i] = (unsigned char)world_chance(client->world, 256);
 }
 
-struct tide_machine client_machine(struct client *client) { return (struct tide_machine){client, client_now, random_bytes}; }
+struct tide_machine client_machine(struct client *client) { return (struct tide_machine){.ctx = client, .clock = client_now, .random = random_bytes}; }
 
 void client_init(struct client *client, struct world *world, size_t at, const char *user, const char *dir)
 {

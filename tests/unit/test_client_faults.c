@@ -137,6 +137,29 @@ static void a_copy_that_differs_from_the_servers_is_taken_again(void **state)
     assert_true(client_is_like_owner(ana, cart));
 }
 
+/* The wire has nothing to say of the attempt. */
+static void a_connection_that_never_comes_is_given_up_and_tried_again(void **state)
+{
+    struct bench *bench = *state;
+    struct client *ana = bench_add(bench, "ana");
+    client_cut(ana);
+    for (int i = 0; i < 3; i++) {
+        while (!tide_io_wants_connection(ana->tide)) {
+            assert_true(tide_io_deadline(ana->tide) >= 0);
+            bench->world.rig.now_ms += tide_io_deadline(ana->tide);
+            tide_poll(ana->tide);
+        }
+        assert_in_range(tide_io_deadline(ana->tide), 1, SYNC_CONNECT_MS);
+        bench->world.rig.now_ms += tide_io_deadline(ana->tide);
+        tide_poll(ana->tide);
+        assert_false(tide_io_wants_connection(ana->tide));
+        assert_int_equal(bench_status(ana).state, TIDE_WAITING);
+        assert_string_equal(bench_status(ana).why, SYNC_WHY_CONNECT);
+    }
+    bench_settle(bench);
+    assert_int_equal(bench_status(ana).state, TIDE_LIVE);
+}
+
 static void namespaces_that_the_app_vouches_for_refuse_at_once(void **state)
 {
     struct bench *bench = *state;
@@ -168,6 +191,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_full_disk_refuses_a_write_and_changes_nothing), TEST(what_comes_while_the_disk_is_full_comes_again),
         TEST(a_first_sync_that_was_killed_goes_on_where_it_was), TEST(a_copy_that_differs_from_the_servers_is_taken_again),
-        TEST(namespaces_that_the_app_vouches_for_refuse_at_once)};
+        TEST(a_connection_that_never_comes_is_given_up_and_tried_again), TEST(namespaces_that_the_app_vouches_for_refuse_at_once)};
     return cmocka_run_group_tests_name("client_faults", tests, NULL, NULL);
 }
