@@ -75,13 +75,13 @@ static void is_whole(struct sync *sync, struct store_space *space, struct sync_s
     if (sync->now->server_ms > 0 && space->window_s > 0) store_doc_sweep(sync->store, space->id, sync->now->wall_ms - space->window_s * 1000);
 }
 
-static void begin_run(struct sync *sync, struct store_space *space, uint64_t pushed)
+static void begin_run(struct sync *sync, struct store_space *space, struct sync_space *here, uint64_t pushed)
 {
     bool had_copy = space->seen_rev > 0;
     if (had_copy) sync_settle_reset(sync, space, false);
     store_doc_begin_run(sync->store, space);
     /* The log's last push from here, as far as is told; a gap mends what is told too early. */
-    store_push_follow(sync->store, space->id, pushed);
+    sync_settle_follow(sync, here, pushed);
     if (had_copy) sync_note(sync, (struct sync_event){.kind = SYNC_EVENT_RESET, .space = span_text(space->name)});
 }
 
@@ -98,7 +98,7 @@ void sync_hear_page(struct sync *sync, struct store_space *space, struct sync_sp
     uint64_t pushed = sync_number(frame, "pushed");
     if (!belongs(sync, here, frame)) return;
     if (from.type == JSON_NULL && reset) {
-        begin_run(sync, space, pushed);
+        begin_run(sync, space, here, pushed);
     } else if (from.type != JSON_STRING || !is_at(space, json_inside(from)) || (reset && space->run == 0)) {
         sync_reopen(sync, space, here, reset && space->run == 0);
         return;

@@ -11,7 +11,7 @@ void sync_begin_round(struct sync *sync) { sync->in_round = false; }
 /* ---- the request ---- */
 
 /* The next of a space's pushes; false: the call is full. */
-static bool add_pushes(struct sync *sync, struct buf *body, struct store_space *space, size_t *count)
+static bool add_pushes(struct sync *sync, struct buf *body, struct store_space *space, struct sync_space *here, size_t *count)
 {
     const struct store_self *self = store_self(sync->store);
     struct store_push *pushes;
@@ -25,6 +25,7 @@ static bool add_pushes(struct sync *sync, struct buf *body, struct store_space *
         store_push_mark_sent(sync->store, space, pushes[i].id, pushes[i].sent ? pushes[i].sent_ms : sync->now->server_ms, pushes[i].checked);
         if ((*count)++ > 0) buf_add_char(body, ',');
         sync_render_push(sync, body, space, &pushes[i], known, false);
+        here->sent_most = pushes[i].id;
     }
     store_space_put(sync->store, space);
     return true;
@@ -39,8 +40,9 @@ static size_t add_all_pushes(struct sync *sync, struct buf *body)
         struct sync_space *here = sync_space_of(sync, ids[i]);
         if (here == NULL) break;
         size_t before = count;
+        here->told_id = here->told_sent = here->sent_most = 0;
         sync_settle_old(sync, &space);
-        if (!add_pushes(sync, body, &space, &count)) break;
+        if (!add_pushes(sync, body, &space, here, &count)) break;
         if (count > before) here->answered = false; /* the page that has them is to come */
     }
     return count;

@@ -29,6 +29,10 @@ struct sync_space {
     bool asked;            /* by this call of HTTP */
     uint64_t sent_upto;    /* pushes up to here went out on this connection (or were claimed) */
     unsigned inflight;     /* unanswered ones of them */
+    uint64_t sent_most;    /* the greatest id that went out on this connection, or in this call of HTTP */
+    uint64_t told_id;      /* the greatest id that was heard to be in the log meanwhile; 0: none */
+    uint64_t told_sent;    /* `sent_most` as it was then */
+    unsigned stale_gaps;   /* rounds of gaps since then that spoke of less */
     unsigned faults;       /* gaps and refusals to take a push since the last outcome */
     int64_t resend_ms;     /* boot clock; pushes wait until then; 0: they do not */
     int64_t reopen_ms;     /* an open was answered by an error; 0: it was not */
@@ -109,6 +113,7 @@ void sync_reopen(struct sync *sync, struct store_space *space, struct sync_space
 void sync_settle_applied(struct sync *sync, struct store_space *space, uint64_t id, const char *code);
 void sync_settle_refused(struct sync *sync, struct store_space *space, const struct store_push *push, struct span code, struct span message, struct span docs);
 void sync_settle_pushed(struct sync *sync, struct store_space *space, uint64_t pushed, struct json_value refused);
+void sync_settle_follow(struct sync *sync, struct sync_space *here, uint64_t after); /* the log is said to have this one: what is unanswered goes on behind it */
 void sync_hear_result(struct sync *sync, struct store_space *space, struct sync_space *here, struct json_value frame);
 void sync_hear_error(struct sync *sync, struct store_space *space, struct sync_space *here, struct json_value frame);
 void sync_settle_reset(struct sync *sync, struct store_space *space, bool another_log);

@@ -45,7 +45,7 @@ static void say_close(struct sync *sync, const struct store_space *space, struct
     buf_add_text(&sync->out, "{\"type\":\"close\",\"space\":");
     buf_add_json_string(&sync->out, span_text(space->name));
     buf_add_text(&sync->out, "}\n");
-    *here = (struct sync_space){.id = here->id};
+    *here = (struct sync_space){.id = here->id, .sent_most = here->sent_most, .told_id = here->told_id, .told_sent = here->told_sent};
 }
 
 static void say_opens(struct sync *sync, const int64_t *ids, size_t count)
@@ -201,6 +201,7 @@ static void pump_space(struct sync *sync, int64_t id)
     }
     if (marks) sync->is_soft = false;
     here->sent_upto = pushes[ready - 1].id;
+    if (here->sent_most < here->sent_upto) here->sent_most = here->sent_upto;
     here->inflight += (unsigned)ready;
 }
 

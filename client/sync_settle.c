@@ -5,7 +5,7 @@
 #include "client/sync_parts.h"
 #include "core/op.h"
 
-enum { RETRY_MS = 1000, GAP_MS = 20, GAP_MOST_MS = 5000, CLOCKS_APART_MS = 60000 };
+enum { RETRY_MS = 1000, GAP_MS = 20, GAP_MOST_MS = 5000, STALE_GAPS_MAX = 16, CLOCKS_APART_MS = 60000 };
 
 /* ---- what is done with a push ---- */
 
@@ -20,6 +20,22 @@ static void forget_push(struct sync *sync, struct store_space *space, const stru
     if (!push->answered && push->id <= here->sent_upto && here->inflight > 0) here->inflight--;
 }
 
+/* An outcome came: this push is in the log, whatever was said before. */
+static void is_in_log(struct sync *sync, struct store_space *space, uint64_t id)
+{
+    struct sync_space *here = sync_space_of(sync, space->id);
+    store_push_settled(sync->store, space->id, id);
+    if (here == NULL || id <= here->told_id) return;
+    here->told_id = id;
+    here->told_sent = here->sent_most;
+    here->stale_gaps = 0;
+}
+
+void sync_settle_follow(struct sync *sync, struct sync_space *here, uint64_t after)
+{
+    store_push_follow(sync->store, here->id, after < here->told_id ? here->told_id : after);
+}
+
 void sync_settle_applied(struct sync *sync, struct store_space *space, uint64_t id, const char *code)
 {
     struct store_push push;
@@ -29,7 +45,7 @@ void sync_settle_applied(struct sync *sync, struct store_space *space, uint64_t 
         return;
     }
     forget_push(sync, space, &push);
-    store_push_settled(sync->store, space->id, id);
+    is_in_log(sync, space, id);
     sync_note(sync, (struct sync_event){.kind = SYNC_EVENT_OUTCOME, .space = span_text(space->name), .code = span_text(code), .id = id});
 }
 
@@ -93,7 +109,7 @@ void sync_settle_pushed(struct sync *sync, struct store_space *space, uint64_t p
         if (found.type == JSON_NONE || !push.sent) sync_settle_applied(sync, space, ids[i], "");
         else
             sync_settle_refused(sync, space, &push, sync_word(sync, json_find(found, "code")), sync_word(sync, json_find(found, "message")), span_of(NULL, 0));
-        store_push_settled(sync->store, space->id, ids[i]);
+        is_in_log(sync, space, ids[i]);
     }
 }
 
@@ -132,7 +148,7 @@ static void hear_applied(struct sync *sync, struct store_space *space, const str
         return;
     }
     store_push_answered(sync->store, push->id);
-    store_push_settled(sync->store, space->id, push->id);
+    is_in_log(sync, space, push->id);
     struct sync_space *mine = sync_space_of(sync, space->id);
     if (mine != NULL && push->id <= mine->sent_upto && mine->inflight > 0) mine->inflight--;
     sync->is_soft = true;
@@ -152,10 +168,24 @@ void sync_hear_result(struct sync *sync, struct store_space *space, struct sync_
     struct span code = sync_word(sync, json_find(frame, "code"));
     if (code.bytes == 0) code = sync_word(sync, status);
     sync_settle_refused(sync, space, &push, code, sync_word(sync, json_find(frame, "message")), docs.type == JSON_ARRAY ? docs.raw : span_of(NULL, 0));
-    if (json_find(frame, "cursor").type == JSON_STRING) store_push_settled(sync->store, space->id, id);
+    if (json_find(frame, "cursor").type == JSON_STRING) is_in_log(sync, space, id);
 }
 
 /* ---- error: what is no outcome ---- */
+
+/* The log was said to lack what push `id` named. Of what was sent before an outcome came, and is answered behind it, that was true once, and
+ * is no more. What was sent later is judged later: if the log is said to have less now, it has forgotten this device. Should it be
+ * said round after round, it is believed too. */
+static void hear_gap(struct sync *sync, struct sync_space *here, uint64_t id, uint64_t after)
+{
+    int64_t wait = (int64_t)GAP_MS << (here->faults < 8 ? here->faults : 8);
+    bool stale = after < here->told_id && id <= here->told_sent && here->stale_gaps < STALE_GAPS_MAX;
+    if (!stale && after < here->told_id) here->told_id = here->told_sent = 0;
+    if (stale && here->sent_upto > 0) here->stale_gaps++;
+    sync_settle_follow(sync, here, after);
+    push_again(sync, here, 1, wait < GAP_MOST_MS ? wait : GAP_MOST_MS);
+    here->faults++;
+}
 
 static void hear_push_error(struct sync *sync, struct store_space *space, struct sync_space *here, struct span code, struct json_value frame)
 {
@@ -170,10 +200,7 @@ static void hear_push_error(struct sync *sync, struct store_space *space, struct
         sync_fork(sync, space, after);
         if (id > after) push_again(sync, here, after + 1, GAP_MS); /* sent under the old id: it goes on under it */
     } else if (span_is(code, "gap")) {
-        int64_t wait = (int64_t)GAP_MS << (here->faults < 8 ? here->faults : 8);
-        store_push_follow(sync->store, space->id, after);
-        push_again(sync, here, 1, wait < GAP_MOST_MS ? wait : GAP_MOST_MS);
-        here->faults++;
+        hear_gap(sync, here, id, after);
     } else if (span_is(code, "too_large") || span_is(code, "bad_frame") || span_is(code, "invalid")) {
         /* It can't be sent as it is, so it is not in the log: its user has to hear of it. */
         push.sent = false;

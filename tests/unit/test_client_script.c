@@ -1,0 +1,189 @@
+/* A device on the C client library before a server that says what the test wants: what comes in an order that chance seldom gives. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "client/tide_parts.h"
+#include "tests/support/rig.h"
+#include "tests/support/unit.h"
+
+static const char cart[] = "cart:ana";
+
+struct script {
+    char dir[RIG_PATH_BYTES];
+    char said[65536]; /* since the test looked */
+    size_t said_bytes;
+    int64_t now_ms;
+    struct tide *tide;
+};
+
+static struct store_moment clock_now(void *ctx)
+{
+    const struct script *script = ctx;
+    return (struct store_moment){.boot = "boot", .boot_ms = script->now_ms, .wall_ms = script->now_ms};
+}
+
+static void random_bytes(void *ctx, void *ret_bytes, size_t bytes)
+{
+    (void)ctx;
+    memset(ret_bytes, 7, bytes);
+}
+
+/* What it wants to say is taken. */
+static void take_output(struct script *script)
+{
+    const char *message;
+    for (size_t bytes; (message = tide_io_output(script->tide, &bytes)) != NULL;) {
+        assert_true(script->said_bytes + bytes + 2 < sizeof script->said);
+        memcpy(script->said + script->said_bytes, message, bytes);
+        script->said_bytes += bytes;
+        script->said[script->said_bytes++] = '\n';
+        script->said[script->said_bytes] = '\0';
+        tide_io_sent(script->tide, bytes);
+    }
+}
+
+static void say(struct script *script, const char *message)
+{
+    tide_io_received(script->tide, message, strlen(message));
+    take_output(script);
+}
+
+static void pass(struct script *script, int64_t ms)
+{
+    script->now_ms += ms;
+    tide_poll(script->tide);
+    take_output(script);
+}
+
+static void push(struct script *script, const char *ops)
+{
+    assert_int_equal(tide_push(script->tide, cart, ops, NULL), TIDE_OK);
+    take_output(script);
+}
+
+/* It has said this since the last look, or has not. */
+static void expect(struct script *script, const char *part, bool said)
+{
+    if ((strstr(script->said, part) != NULL) != said) fail_msg("%s in what it said:\n%s", part, script->said);
+}
+
+static void forget(struct script *script)
+{
+    script->said_bytes = 0;
+    script->said[0] = '\0';
+}
+
+static void welcome(struct script *script)
+{
+    assert_true(tide_io_wants_connection(script->tide));
+    tide_io_connected(script->tide);
+    take_output(script);
+    say(script, "{\"type\":\"welcome\",\"session\":1,\"user\":\"ana\",\"device\":\"d\",\"log\":\"l\",\"time\":1700000000000,\"heartbeat\":25000}");
+}
+
+static int set_up(void **state)
+{
+    struct script *script = calloc(1, sizeof *script);
+    char path[RIG_PATH_BYTES + 16];
+    if (script == NULL) return -1;
+    rig_dir_make(script->dir);
+    snprintf(path, sizeof path, "%s/device.db", script->dir);
+    script->now_ms = INT64_C(1700000000000);
+    struct tide_options options = {.path = path, .token = "ana"};
+    struct tide_machine machine = {.ctx = script, .clock = clock_now, .random = random_bytes};
+    if (tide_open_on(&options, &machine, &script->tide, NULL, 0) != TIDE_OK || tide_start(script->tide, TIDE_BOTH) != TIDE_OK) return -1;
+    *state = script;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct script *script = *state;
+    tide_close(script->tide);
+    rig_dir_remove(script->dir);
+    free(script);
+    return 0;
+}
+
+/* ---- gaps ---- */
+
+/* Of what was sent twice the first copy came too early, and the second is in the log. */
+static void tell_outcomes(struct script *script)
+{
+    say(script, "{\"type\":\"result\",\"id\":1,\"space\":\"cart:ana\",\"status\":\"applied\",\"cursor\":\"c\",\"at\":0,\"docs\":[]}");
+    say(script, "{\"type\":\"result\",\"id\":2,\"space\":\"cart:ana\",\"status\":\"applied\",\"cursor\":\"c\",\"at\":0,\"docs\":[]}");
+}
+
+static void a_gap_heard_behind_an_outcome_does_not_undo_it(void **state)
+{
+    struct script *script = *state;
+    welcome(script);
+    for (int i = 0; i < 3; i++) push(script, "[]");
+    expect(script, "\"id\":3,\"after\":2", true);
+    forget(script);
+    tell_outcomes(script);
+    say(script, "{\"type\":\"error\",\"code\":\"gap\",\"id\":3,\"space\":\"cart:ana\",\"after\":0}");
+    pass(script, 10000);
+    expect(script, "\"id\":3,\"after\":2", true);
+    expect(script, "\"id\":3,\"after\":0", false);
+}
+
+static void a_run_from_nothing_that_says_less_than_an_outcome_does_not_undo_it(void **state)
+{
+    struct script *script = *state;
+    welcome(script);
+    for (int i = 0; i < 3; i++) push(script, "[]");
+    tell_outcomes(script);
+    say(script, "{\"type\":\"error\",\"code\":\"busy\",\"id\":3,\"space\":\"cart:ana\",\"retry\":1000}");
+    assert_int_equal(tide_subscribe(script->tide, cart, NULL), TIDE_OK);
+    take_output(script);
+    const char *open = strstr(script->said, "\"type\":\"open\",\"ref\":");
+    assert_non_null(open);
+    char page[256];
+    snprintf(page, sizeof page, "{\"type\":\"page\",\"ref\":%ld,\"space\":\"cart:ana\",\"from\":null,\"to\":\"c\",\"docs\":[],\"more\":false,\"reset\":true,\"pushed\":0,\"refused\":[]}", strtol(open + strlen("\"type\":\"open\",\"ref\":"), NULL, 10));
+    forget(script);
+    say(script, page);
+    pass(script, 10000);
+    expect(script, "\"id\":3,\"after\":2", true);
+    expect(script, "\"id\":3,\"after\":0", false);
+}
+
+static void a_gap_of_what_was_sent_behind_an_outcome_is_believed(void **state)
+{
+    struct script *script = *state;
+    welcome(script);
+    for (int i = 0; i < 2; i++) push(script, "[]");
+    tell_outcomes(script);
+    push(script, "[]");
+    expect(script, "\"id\":3,\"after\":2", true);
+    forget(script);
+    /* The log has forgotten the device since. */
+    say(script, "{\"type\":\"error\",\"code\":\"gap\",\"id\":3,\"space\":\"cart:ana\",\"after\":0}");
+    pass(script, 10000);
+    expect(script, "\"id\":3,\"after\":0", true);
+}
+
+static void a_gap_that_is_said_again_and_again_is_believed(void **state)
+{
+    struct script *script = *state;
+    bool believed = false;
+    welcome(script);
+    for (int i = 0; i < 3; i++) push(script, "[]");
+    tell_outcomes(script);
+    for (int i = 0; i < 40 && !believed; i++) {
+        forget(script);
+        say(script, "{\"type\":\"error\",\"code\":\"gap\",\"id\":3,\"space\":\"cart:ana\",\"after\":0}");
+        pass(script, 10000);
+        believed = strstr(script->said, "\"id\":3,\"after\":0") != NULL;
+    }
+    assert_true(believed);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_gap_heard_behind_an_outcome_does_not_undo_it), TEST(a_run_from_nothing_that_says_less_than_an_outcome_does_not_undo_it),
+        TEST(a_gap_of_what_was_sent_behind_an_outcome_is_believed), TEST(a_gap_that_is_said_again_and_again_is_believed)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
