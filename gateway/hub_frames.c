@@ -133,7 +133,7 @@ static void handle_history(struct hub_session *session, const struct frame *fram
     struct link_ask ask = {.kind = LINK_HISTORY, .space = frame->space, .collection = frame->collection, .before = frame->before,
                            .limit = frame->limit, .waiters_count = 1, .waiters = &waiter};
     struct hub_body body = {.kind = BODY_HISTORY, .session = session->number, .ref = blob_make(frame->ref), .space = space};
-    if (space->rules == NULL)
+    if (hub_space_is_unknown(hub, space))
         hub_send_error(session, ERR_UNKNOWN_SPACE, NULL, frame->ref, false, 0, frame->space, 0);
     else if (hub_body_ask(hub, &body, &ask))
         return;

@@ -140,7 +140,7 @@ void hub_http_start_question(struct hub_http_job *job, struct span space, struct
     job->stage = JOB_ASKING;
     job->until_ms = hub->now_ms + HTTP_WAIT_MS * 2;
     struct hub_body body = {.kind = BODY_HTTP, .job = job, .space = hub_space_take(hub, space)};
-    if (body.space != NULL && body.space->rules == NULL && hub->rules.count > 0) {
+    if (body.space != NULL && hub_space_is_unknown(hub, body.space)) {
         hub_space_put(hub, body.space);
         hub_http_answer_error(job, ERR_UNKNOWN_SPACE, NULL);
     } else if (body.space == NULL || !hub_body_ask(hub, &body, &ask)) {

@@ -64,7 +64,7 @@ void hub_open_space(struct hub_session *session, const struct frame_open *open, 
         hub_send_error(session, ERR_BUSY, NULL, blob_span(ref), false, 0, open->space, SESSION_RETRY_MS);
         return;
     }
-    if (space->rules == NULL && hub->rules.count > 0)
+    if (hub_space_is_unknown(hub, space))
         refuse(session, open->space, ERR_UNKNOWN_SPACE, ref);
     else if (session->subs_count >= LIMIT_SPACES_MAX && hub_sub_find(session, space) == NULL)
         hub_send_error(session, ERR_TOO_MANY, "more spaces than limits.spaces", blob_span(ref), false, 0, open->space, SESSION_RETRY_MS);

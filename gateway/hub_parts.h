@@ -224,6 +224,7 @@ void hub_session_free(struct hub_session *session);
 /* hub_space.c */
 struct hub_space *hub_space_take(struct hub *hub, struct span name); /* one more reference; NULL out of memory */
 void hub_space_put(struct hub *hub, struct hub_space *space);
+bool hub_space_is_unknown(const struct hub *hub, const struct hub_space *space); /* no such namespace; false while that is not known */
 struct span hub_space_name(const struct hub_space *space);
 struct hub_sub *hub_sub_find(const struct hub_session *session, const struct hub_space *space);
 struct hub_sub *hub_sub_add(struct hub_session *session, struct hub_space *space);

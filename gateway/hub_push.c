@@ -177,10 +177,10 @@ void hub_push_append(struct hub_session *session, const struct frame *frame, boo
     }
     struct hub_space *space = hub_space_take(hub, frame->space);
     if (space != NULL && frame->known > 0) hub_push_known(session, space, frame->known);
-    if (space == NULL || (space->rules == NULL && hub->rules.count == 0)) {
-        postpone(session, frame->space, frame->id, ERR_BUSY);
-    } else if (space->rules == NULL) {
+    if (space != NULL && hub_space_is_unknown(hub, space)) {
         refuse(session, frame, ERR_UNKNOWN_SPACE, NULL);
+    } else if (space == NULL || space->rules == NULL) {
+        postpone(session, frame->space, frame->id, ERR_BUSY);
     } else if (!has_room(session, space, frame)) {
         postpone(session, frame->space, frame->id, ERR_TOO_MANY);
     } else if (is_blocked(session, space, frame->id)) {

@@ -53,6 +53,12 @@ out:
     return NULL;
 }
 
+/* A gateway that has just begun hears the namespaces one by one: an owner tells all that it has before it says what it owns. */
+bool hub_space_is_unknown(const struct hub *hub, const struct hub_space *space)
+{
+    return space->rules == NULL && hub->rules.count > 0 && hub->links_up >= hub->options.writer->partitions;
+}
+
 static void space_free(struct hub *hub, struct hub_space *space)
 {
     assert(space->refs == 0 && space->subs_count == 0 && !space->dirty);

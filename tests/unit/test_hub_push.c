@@ -265,6 +265,25 @@ static void what_cannot_be_in_the_log_is_refused_without_it(void **state)
     assert_int_equal(rig->appends_count, 0);
 }
 
+static void no_namespace_is_unknown_before_every_owner_has_told_those_in_force(void **state)
+{
+    struct rig_conn *ana = hub_rig_connect(rig, 0, "ana", "device-01");
+    static const char late[] = "{\"type\":\"push\",\"id\":1,\"after\":0,\"space\":\"late:a\",\"ops\":[]}";
+    static const char history[] = "{\"type\":\"history\",\"ref\":1,\"space\":\"late:a\",\"collection\":\"messages\",\"limit\":1}";
+    (void)state;
+    rig->link.down(rig->link.ctx, 0);
+    hub_rig_say(rig, ana, late);
+    assert_non_null(strstr(hub_rig_next(ana), "\"code\":\"busy\""));
+    hub_rig_say(rig, ana, history);
+    assert_null(strstr(hub_rig_next(ana), "unknown_space"));
+    hub_rig_say(rig, ana, "{\"type\":\"open\",\"ref\":2,\"spaces\":[{\"space\":\"late:a\",\"since\":null}]}");
+    assert_int_equal(ana->looked, ana->text_bytes); /* it waits */
+    rig->link.up(rig->link.ctx, 0);
+    hub_rig_say(rig, ana, late);
+    assert_non_null(strstr(hub_rig_next(ana), "\"code\":\"unknown_space\""));
+    assert_int_equal(rig->appends_count, 0);
+}
+
 static void after_a_failed_append_every_later_push_of_the_space_fails_until_it_comes_again(void **state)
 {
     struct rig_conn *ana = hub_rig_connect(rig, 0, "ana", "device-01");
@@ -433,7 +452,7 @@ int main(void)
         TEST(an_outcome_is_its_makers_alone),
         TEST(what_the_device_knows_is_not_asked_for_and_no_error_of_it_reaches_anybody),
         TEST(an_error_of_the_owner_goes_out_at_once_even_amid_a_run),
-        TEST(what_cannot_be_in_the_log_is_refused_without_it),
+        TEST(what_cannot_be_in_the_log_is_refused_without_it), TEST(no_namespace_is_unknown_before_every_owner_has_told_those_in_force),
         TEST(after_a_failed_append_every_later_push_of_the_space_fails_until_it_comes_again),
         TEST(an_append_that_fails_late_holds_back_what_comes_behind),
         TEST(pushes_past_the_inflight_limit_are_too_many_and_known_makes_room),
