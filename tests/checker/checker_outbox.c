@@ -59,7 +59,7 @@ static void sent(struct checker *checker, struct checker_copy *copy, uint32_t nu
                  (unsigned long long)push->id);
 }
 
-/* This push, and all before it to this space on this connection. */
+/* This push, and all before it to this space on this connection, but what a gateway had refused by itself: that never enters the log. */
 static void acked(struct checker *checker, struct checker_copy *copy, uint32_t number)
 {
     const struct checker_record *record = &checker->records[number];
@@ -67,7 +67,8 @@ static void acked(struct checker *checker, struct checker_copy *copy, uint32_t n
     for (uint32_t at = copy->first_entry; at != TABLE_NONE; at = checker->entries[at].next) {
         struct checker_entry *entry = &checker->entries[at];
         struct checker_push *push = &checker->pushes[entry->push];
-        if (push->lane != lane || push->id > record->event.id) continue;
+        bool never_entered = push->traceless && entry->settled != TABLE_NONE && push->id != record->event.id;
+        if (push->lane != lane || push->id > record->event.id || never_entered) continue;
         if ((push->id == record->event.id || entry->conn_epoch == epoch) && push->acked == TABLE_NONE) push->acked = number;
     }
 }

@@ -282,6 +282,7 @@ struct sim_push {
     bool settled;
     bool has_if;                   /* on a rev */
     bool before_reset;             /* made before the newest reset: its bases count for nothing */
+    bool unsure;                   /* of a restored store, sent before it heard how far its former life had got: `pushed` may speak of that */
     int64_t first_sent_ms;         /* by the server's time; 0: never */
     uint32_t sent_conn;            /* the connection that it was last sent by */
     unsigned edited_boot;          /* which boot it was made in, and what the clocks said */
@@ -306,6 +307,8 @@ struct sim_copy {                  /* a device's copy of a space: all of it on i
     bool has_tail;
     /* the session's */
     bool live, once;
+    uint64_t told_id, told_sent, sent_here; /* the greatest id that was heard to be in the log; what had been sent by then; what has by now */
+    unsigned stale_gaps;
     unsigned ref;
     int64_t resend_ms;             /* 0: nothing to send again */
     int64_t reopen_ms;

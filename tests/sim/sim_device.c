@@ -62,6 +62,7 @@ static void forget_session(struct sim_device *device)
         struct sim_copy *copy = &device->store.copies[i];
         copy->live = false;
         copy->resend_ms = copy->reopen_ms = 0;
+        copy->told_id = copy->told_sent = copy->sent_here = copy->stale_gaps = 0;
         copy->wanted = copy->wanted && !copy->once;
         copy->once = false;
     }

@@ -8,7 +8,7 @@
 #include "tests/checker/checker.h"
 #include "tests/sim/sim.h"
 
-enum { DOCS_MAX = 512, LIST_MAX = 64, RETRY_MS = 1000 };
+enum { DOCS_MAX = 512, LIST_MAX = 64, RETRY_MS = 1000, STALE_GAPS_MAX = 50 };
 
 /* A frame taken apart for the history; spans point into it. */
 struct heard {
@@ -133,6 +133,23 @@ static void read_own_docs(struct heard *heard, const struct sim_copy *copy, cons
 
 /* ---- outcomes ---- */
 
+static void note_in_log(struct sim_copy *copy, uint64_t id)
+{
+    if (id <= copy->told_id) return;
+    copy->told_id = id;
+    copy->told_sent = copy->sent_here;
+    copy->stale_gaps = 0;
+}
+
+/* A `gap` was answered to what was sent before an outcome came, and is heard behind it: the log has come further since. What was sent
+ * later is judged later: there a lower id means that the log has forgotten this device; and so it does where it is said again and again. */
+static uint64_t true_after(struct sim_copy *copy, uint64_t id, uint64_t after)
+{
+    if (after >= copy->told_id || id > copy->told_sent || copy->stale_gaps == STALE_GAPS_MAX) return after;
+    copy->stale_gaps++;
+    return copy->told_id;
+}
+
 /* It is in the log after all, if an error from before said otherwise: what comes next goes behind it. */
 static void settle(struct sim_device *device, size_t space, uint64_t id, bool applied, struct span code, bool has_place)
 {
@@ -140,6 +157,7 @@ static void settle(struct sim_device *device, size_t space, uint64_t id, bool ap
     struct sim_push *push = sim_copy_push(copy, id);
     if (push == NULL || push->settled) return;
     push->settled = true;
+    if (has_place) note_in_log(copy, id);
     if (!applied) {
         copy->refused++;
         snprintf(copy->refusal, sizeof copy->refusal, "%.*s", (int)code.bytes, code.at);
@@ -164,6 +182,10 @@ static void settle_up_to(struct sim_device *device, size_t space, const struct h
         for (size_t i = 0; i < copy->pushes_count && copy->pushes[i].id <= heard->event.pushed; i++) {
             const struct checker_refusal *refusal = NULL;
             if (copy->pushes[i].settled) continue;
+            if (copy->pushes[i].unsure) { /* its own outcome is asked for */
+                if (copy->resend_ms == 0) copy->resend_ms = sim_now_ms(device->sim) + RETRY_MS;
+                continue;
+            }
             for (size_t k = 0; k < heard->event.refused_count; k++)
                 if (heard->refused[k].id == copy->pushes[i].id) refusal = &heard->refused[k];
             settle(device, space, copy->pushes[i].id, refusal == NULL, refusal == NULL ? span_of(NULL, 0) : refusal->code, true);
@@ -179,7 +201,7 @@ static void settle_up_to(struct sim_device *device, size_t space, const struct h
 static void after_reset(struct sim_device *device, size_t space, uint64_t pushed)
 {
     struct sim_copy *copy = &device->store.copies[space];
-    uint64_t after = pushed;
+    uint64_t after = pushed < copy->told_id ? copy->told_id : pushed;
     bool other = false;
     for (size_t i = 0; i < copy->docs_count; i++)
         if (!copy->docs[i].named) copy->docs[i--] = copy->docs[--copy->docs_count];
@@ -191,12 +213,13 @@ static void after_reset(struct sim_device *device, size_t space, uint64_t pushed
             sim_device_refuse(device, space, push, "precondition");
             continue;
         }
+        if (push->id <= after) continue; /* unsure */
         other = other || push->after != after;
         push->after = after;
         after = push->id;
     }
     sim_copy_settled(copy);
-    if (copy->pushes_count == 0) copy->last_id = pushed > copy->last_id ? pushed : copy->last_id;
+    if (copy->pushes_count == 0 && pushed > copy->last_id) copy->last_id = pushed;
     if (other) sim_device_resend(device, space, 0);
 }
 
@@ -347,12 +370,13 @@ static void hear_error(struct sim_device *device, size_t space, struct heard *he
     if (span_is(event->code, "forked")) {
         sim_device_fork(device, space, event->after);
     } else if (span_is(event->code, "gap")) {
+        uint64_t after = true_after(copy, event->id, event->after);
         for (size_t i = 0; i < copy->pushes_count; i++) {
-            if (copy->pushes[i].settled || copy->pushes[i].id <= event->after) continue;
-            copy->pushes[i].after = event->after;
+            if (copy->pushes[i].settled || copy->pushes[i].id <= after) continue;
+            copy->pushes[i].after = after;
             break;
         }
-        sim_device_resend(device, space, event->after);
+        sim_device_resend(device, space, after);
     } else if (span_is(event->code, "busy") || span_is(event->code, "too_many") || span_is(event->code, "internal")) {
         int64_t due_ms = sim_now_ms(device->sim) + (retry_ms > 0 ? retry_ms : RETRY_MS);
         if (event->id != 0 && copy->resend_ms == 0) copy->resend_ms = due_ms;

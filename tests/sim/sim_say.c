@@ -150,8 +150,12 @@ static void add_push(struct buf *text, const struct sim_device *device, size_t s
 static void note_sent(struct sim_device *device, size_t space, struct sim_push *push, uint32_t conn)
 {
     struct sim_copy *copy = &device->store.copies[space];
-    if (push->first_sent_ms == 0) push->first_sent_ms = server_ms(device);
+    if (push->first_sent_ms == 0) {
+        push->first_sent_ms = server_ms(device);
+        push->unsure = device->restored_ms != 0 && (!copy->live || copy->in_run);
+    }
     if (push->id > copy->sent_id) copy->sent_id = push->id;
+    if (push->id > copy->sent_here) copy->sent_here = push->id;
     struct checker_event event = {.kind = CHECKER_SENT, .who = span_text(device->name), .conn = conn, .space = space_name(device, space), .id = push->id,
                                   .after = push->after, .known = copy->known};
     sim_judge_event(device->sim, &event);
