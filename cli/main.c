@@ -49,6 +49,7 @@ static void help(FILE *out)
 int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file past `ulimit -f` is a full disk like another */
     if (argc < 2) {
         help(stderr);
         return EXIT_USAGE;

@@ -54,6 +54,7 @@ const struct metrics_row metrics_worker_rows[] = {
     {"tidegate_worker_journal_seconds_total", METRICS_COUNTER, "Time spent committing them.", offsetof(struct worker_counters, journal_ms_sum), 1000},
     WORKER("pages_total", METRICS_COUNTER, pages, "Pages made."),
     WORKER("pages_failed_total", METRICS_COUNTER, pages_failed, "Pages that could not be made."),
+    WORKER("full", METRICS_GAUGE, full, "Partitions whose store waits for room on the disk."),
     WORKER("overlay_bytes", METRICS_GAUGE, overlay_bytes, "State in memory that the store does not have yet."),
     WORKER("interests", METRICS_GAUGE, interests, "Spaces that some gateway wants."),
     WORKER("lag_records", METRICS_GAUGE, lag, "Records durable but not yet stepped."),

@@ -1,4 +1,4 @@
-/* What a shell lends the worker: a clock, three timers and other threads. host_uv.h is libuv's; the simulator has its own.
+/* What a shell lends the worker: a clock, four timers and other threads. host_uv.h is libuv's; the simulator has its own.
  *
  * The worker calls a host on its loop's thread alone. INVARIANTS of a host:
  * 1. Nothing calls back from inside a call of the worker's: a timer's ring (worker_timer()) and a job's `done` come later.
@@ -12,7 +12,7 @@
 
 struct worker;
 
-enum worker_timer { WORKER_TIMER_JOURNAL, WORKER_TIMER_PRESENCE, WORKER_TIMER_RETRY, WORKER_TIMERS };
+enum worker_timer { WORKER_TIMER_JOURNAL, WORKER_TIMER_PRESENCE, WORKER_TIMER_RETRY, WORKER_TIMER_ROOM, WORKER_TIMERS };
 enum worker_lane { WORKER_LANE_JOURNAL, WORKER_LANE_PAGES };
 
 /* Embedded in whatever is to be done; placed by the worker. */

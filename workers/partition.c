@@ -61,6 +61,7 @@ void partition_read_end(struct partition *p)
 void partition_revoke(struct partition *p)
 {
     partition_disown(p);
+    partition_room_give_up(p);
     p->state = PARTITION_LEAVING;
     partition_journal_seal(p);
     partition_go_on_leaving(p);

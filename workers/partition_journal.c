@@ -62,7 +62,8 @@ static enum journal_end commit(struct journal_job *job)
 static void store_batch(struct worker_job *work)
 {
     struct journal_job *job = (struct journal_job *)(void *)work;
-    job->end = job->silent || job->p->worker->options.journal == NULL ? JOURNAL_COMMITTED : commit(job);
+    bool settled = job->silent || job->journalled || job->p->worker->options.journal == NULL;
+    job->end = settled ? JOURNAL_COMMITTED : commit(job);
     if (job->end == JOURNAL_COMMITTED) job->err = store_apply(job->store, &job->batch);
 }
 
@@ -79,13 +80,14 @@ static void heed_end(struct partition *p, const struct journal_job *job)
     struct worker *worker = p->worker;
     struct log_reader *reader = worker->options.reader;
     if (job->end == JOURNAL_COMMITTED && job->err == ERR_OK) {
+        partition_room_found(p);
         reader->ops->trim(reader, p->index, job->batch.stamp.next_offset);
     } else if (job->end == JOURNAL_LOST) {
         /* Another's by now: he derives from the log what is dropped here. */
         worker->counters.journal_lost++;
         drop_batch(p, "another owns the partition");
         if (p->state == PARTITION_RUNNING) partition_revoke(p);
-    } else if (p->state == PARTITION_LEAVING || job->end == JOURNAL_STOPPED) {
+    } else if (p->state == PARTITION_LEAVING || worker->closing || job->end == JOURNAL_STOPPED) {
         drop_batch(p, job->end == JOURNAL_STOPPED ? "ending" : err_text(job->err));
     } else if (job->end == JOURNAL_FAILED) {
         partition_fail(p, ERR_IO, job->why);
@@ -94,16 +96,37 @@ static void heed_end(struct partition *p, const struct journal_job *job)
     }
 }
 
+static void let_go(struct partition *p)
+{
+    p->journaling = false;
+    overlay_release(p->overlay, &p->batch);
+    drop_dead(p->dead_sealed);
+    p->dead_sealed = NULL;
+}
+
+void partition_journal_store(struct partition *p)
+{
+    p->worker->host->ops->work(p->worker->host, WORKER_LANE_JOURNAL, &p->job.job);
+}
+
+void partition_journal_drop(struct partition *p)
+{
+    let_go(p);
+    drop_batch(p, err_text(ERR_FULL));
+}
+
 static void on_stored(struct worker_job *work)
 {
     struct journal_job *job = (struct journal_job *)(void *)work;
     struct partition *p = job->p;
     struct worker *worker = p->worker;
-    p->journaling = false;
+    if (job->end == JOURNAL_COMMITTED && job->err == ERR_FULL && partition_room_wait(p)) {
+        job->journalled = true;
+        partition_heed(p); /* what gathers behind it has its bound */
+        return;
+    }
     count(worker, job);
-    overlay_release(p->overlay, &p->batch);
-    drop_dead(p->dead_sealed);
-    p->dead_sealed = NULL;
+    let_go(p);
     heed_end(p, job);
     if (worker->closing) {
         worker_go_on_closing(worker);

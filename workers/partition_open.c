@@ -87,6 +87,7 @@ static void begin(struct partition *p, const struct log_assignment *assignment, 
         return;
     }
     p->state = PARTITION_RUNNING;
+    partition_room_found(p);
     worker_say(p->worker, "partition_open", "partition=%u next=%llu end=%llu", p->index, (unsigned long long)stamp->next_offset, (unsigned long long)p->target);
     partition_heed(p);
     if (stamp->next_offset >= p->target) rules_check(p);
@@ -110,17 +111,20 @@ static void run_restore(struct worker_job *work)
     job->err = restore_run(&job->restore, job->why, sizeof job->why);
 }
 
+static void wait_for_room(struct partition *p, const struct log_assignment *assignment);
+
 /* The store again, now as the journal has it. Nothing journalled at all: from the log's first record. */
 static void go_on(struct partition *p, struct restore_job *job)
 {
     struct store_stamp stamp = {0, 0};
     char why[256] = "";
     enum err err = job->err == ERR_UNKNOWN ? ERR_OK : job->err;
-    if (err != ERR_OK) {
-        partition_fail(p, err, job->why[0] != 0 ? job->why : err_text(err));
+    snprintf(why, sizeof why, "%s", job->why);
+    if (err == ERR_OK) err = open_store(p, &stamp, why, sizeof why);
+    if (err == ERR_FULL) {
+        wait_for_room(p, &job->assignment);
         return;
     }
-    err = open_store(p, &stamp, why, sizeof why);
     if (err != ERR_OK) {
         partition_fail(p, err, why[0] != 0 ? why : err_text(err));
         return;
@@ -154,21 +158,22 @@ void partition_restore_next(struct worker *worker)
 {
     for (uint32_t i = 0; i < worker->partitions_count && worker->restores_running < RESTORES_RUNNING_MAX; i++) {
         struct partition *p = &worker->partitions[i];
-        if (p->state != PARTITION_RESTORING || p->restoring || p->restore == NULL) continue;
+        if (p->state != PARTITION_RESTORING || p->restoring || p->restore == NULL || p->full_waits) continue;
         p->restoring = true;
         worker->restores_running++;
         worker->host->ops->work(worker->host, WORKER_LANE_PAGES, &p->restore->job);
     }
 }
 
-static void ask_restore(struct partition *p, const struct log_assignment *assignment, const char *why)
+/* The partition restores, or waits to. False: out of memory, and it failed for it. */
+static bool make_job(struct partition *p, const struct log_assignment *assignment)
 {
     struct worker *worker = p->worker;
     struct restore_job *job = calloc(1, sizeof *job);
     close_store(p);
     if (job == NULL) {
         partition_fail(p, ERR_MEMORY, err_text(ERR_MEMORY));
-        return;
+        return false;
     }
     path_of(p, job->path);
     job->job = (struct worker_job){.run = run_restore, .done = on_restored};
@@ -181,8 +186,20 @@ static void ask_restore(struct partition *p, const struct log_assignment *assign
     job->restore.boot = worker->boot;
     p->restore = job;
     p->state = PARTITION_RESTORING;
-    worker_say(worker, "restoring", "partition=%u why=\"%s\"", p->index, why);
-    partition_restore_next(worker);
+    return true;
+}
+
+static void ask_restore(struct partition *p, const struct log_assignment *assignment, const char *why)
+{
+    if (!make_job(p, assignment)) return;
+    worker_say(p->worker, "restoring", "partition=%u why=\"%s\"", p->index, why);
+    partition_restore_next(p->worker);
+}
+
+/* Its store cannot be opened for want of room: all of it is tried again. */
+static void wait_for_room(struct partition *p, const struct log_assignment *assignment)
+{
+    if (make_job(p, assignment) && !partition_room_wait(p)) partition_fail(p, ERR_FULL, err_text(ERR_FULL));
 }
 
 void partition_assign(struct partition *p, const struct log_assignment *assignment)
@@ -193,6 +210,10 @@ void partition_assign(struct partition *p, const struct log_assignment *assignme
     p->silent_below = assignment->silent_below;
     enum err err = open_store(p, &stamp, why, sizeof why);
     if (p->worker->options.journal != NULL) {
+        if (err == ERR_FULL) {
+            wait_for_room(p, assignment);
+            return;
+        }
         const char *not = err == ERR_OK ? why_not(p, assignment, &stamp) : why;
         if (not != NULL) {
             ask_restore(p, assignment, not);

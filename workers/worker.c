@@ -280,6 +280,7 @@ void worker_timer(struct worker *worker, enum worker_timer timer)
     if (worker->closing) return;
     if (timer == WORKER_TIMER_JOURNAL) partition_journal_tick(worker);
     else if (timer == WORKER_TIMER_PRESENCE) step_presence(worker);
+    else if (timer == WORKER_TIMER_ROOM) partition_room_again(worker);
     else rules_retry(worker);
 }
 
@@ -313,6 +314,7 @@ void worker_close(struct worker *worker, void *ctx, void (*closed)(void *ctx))
     worker->closed_ctx = ctx;
     worker->closed = closed;
     for (uint32_t i = 0; i < worker->partitions_count; i++) {
+        partition_room_give_up(&worker->partitions[i]);
         partition_disown(&worker->partitions[i]); /* gateways look elsewhere, while what is left is journalled */
         reader->ops->pause(reader, i, true);
     }
@@ -349,7 +351,7 @@ static const char *say_restores(const struct worker *worker)
 
 bool worker_ready(const struct worker *worker, const char **ret_why)
 {
-    const char *why = worker->log_failed ? "the log failed" : NULL;
+    const char *why = worker->log_failed ? "the log failed" : partition_room_lacks(worker) ? "the disk is full: make room" : NULL;
     for (uint32_t i = 0; why == NULL && i < worker->partitions_count; i++) {
         const struct partition *p = &worker->partitions[i];
         if (p->state == PARTITION_FAILED) why = "a partition failed: see the log";
@@ -368,10 +370,11 @@ const struct worker_counters *worker_counters(struct worker *worker)
     struct worker_counters *counters = &worker->counters;
     counters->pages_running = worker->pages_running;
     counters->interests = worker->interests.spaces.count;
-    counters->overlay_bytes = counters->lag = 0;
+    counters->overlay_bytes = counters->lag = counters->full = 0;
     for (uint32_t i = 0; i < worker->partitions_count; i++) {
         const struct partition *p = &worker->partitions[i];
         uint64_t first, next;
+        counters->full += p->full;
         if (p->owner == NULL) continue;
         counters->overlay_bytes += overlay_bytes(p->overlay);
         if (worker->options.reader->ops->range(worker->options.reader, i, &first, &next) == ERR_OK && next > owner_next_offset(p->owner))

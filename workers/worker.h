@@ -64,6 +64,7 @@ struct worker_counters {
     uint64_t pages_failed;
     uint64_t pages_running;     /* (now) */
     uint64_t overlay_bytes;     /* (now) */
+    uint64_t full;              /* (now) partitions whose store waits for room on the disk */
     uint64_t interests;         /* (now) spaces that some gateway wants */
     uint64_t lag;               /* (now) records durable but not yet stepped, as far as known */
 };

@@ -1,5 +1,5 @@
 /* Internal to the worker's files: worker.c (the hub), partition_open.c (taking over), partition.c (records and effects),
- * partition_journal.c (storing them),
+ * partition_journal.c (storing them), partition_room.c (a disk that is full),
  * pages.c (answers from snapshots), rules.c (namespaces). Nobody else includes this. All on the loop's thread. */
 #ifndef TIDEGATE_WORKERS_WORKER_PARTS_H
 #define TIDEGATE_WORKERS_WORKER_PARTS_H
@@ -24,6 +24,7 @@ enum {
     SWEEP_COUNT = 256,                /* entries freed in one slice */
     PAGES_RUNNING_MAX = 1024,         /* past it ERR_BUSY */
     RETRY_MS = 500,                   /* an append of a namespace that was refused */
+    ROOM_MS = 1000,                   /* a store that did not fit on its disk */
     RESTORES_RUNNING_MAX = 2          /* others wait: pages need their threads */
 };
 
@@ -62,6 +63,7 @@ struct journal_job {
     struct store_batch batch;
     uint64_t first;           /* of the log's records that it came from */
     bool silent;              /* an earlier owner journalled it: for the store alone */
+    bool journalled;          /* and here it is in the journal already: the store had no room */
     enum journal_end end;
     enum err err;
     char why[256];
@@ -107,6 +109,7 @@ struct partition {
     /* dead letters since the last seal, and those being journalled */
     struct store_dead *dead_first, *dead_last, *dead_sealed;
     bool journaling, restoring;
+    bool full, full_waits;    /* said that its disk is full; what did not fit waits to be tried again, and nobody has it under way */
     uint64_t sealed_next;     /* the log's record that the next batch begins with */
     struct restore_job *restore;
     struct journal_job job;
@@ -175,8 +178,17 @@ void partition_sweep(struct partition *p);
 void partition_journal_arm(struct worker *worker);
 void partition_journal_seal(struct partition *p);   /* where something gathered and nothing is under way */
 void partition_journal_tick(struct worker *worker);
+void partition_journal_store(struct partition *p);  /* once more, what is in the journal and did not fit */
+void partition_journal_drop(struct partition *p);   /* it goes without its store having it */
 void partition_close(struct partition *p);          /* nothing is under way */
 void partition_go_on_leaving(struct partition *p);  /* when something that was under way is done */
+
+/* partition_room.c */
+bool partition_room_wait(struct partition *p);      /* its disk is full: true, and it is tried again; false: nothing else has what would be lost */
+void partition_room_again(struct worker *worker);
+void partition_room_found(struct partition *p);     /* what did not fit does */
+void partition_room_give_up(struct partition *p);   /* it is about to go: what waits is in the journal */
+bool partition_room_lacks(const struct worker *worker);
 
 /* pages.c */
 void pages_ask(struct worker *worker, uint32_t peer, const struct link_ask *ask);

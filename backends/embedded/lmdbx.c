@@ -24,6 +24,7 @@ struct lmdbx {
 struct lmdbx_txn {
     struct lmdbx *env;
     MDB_txn *txn;
+    bool map_full; /* a write did not fit into the map: a larger one may do */
     /* Reads keep the cursor of the table last sought in: a run of seeks is mostly in one table. */
     MDB_cursor *cursor;
     size_t cursor_table;
@@ -245,7 +246,25 @@ static enum err grow(struct lmdbx *env)
     return err_of(code);
 }
 
-static enum err write_once(struct lmdbx *env, enum err (*fill)(struct lmdbx_txn *txn, void *ctx), void *ctx)
+/* A commit that was cut short is an I/O error to LMDB, whatever cut it: is there room for one more page? */
+static bool has_room(struct lmdbx *env)
+{
+    static const char page[4096];
+    int fd;
+    struct stat st;
+    if (mdb_env_get_fd(env->env, &fd) != MDB_SUCCESS || fstat(fd, &st) != 0) return true;
+    bool room = pwrite(fd, page, sizeof page, st.st_size) == (ssize_t)sizeof page;
+    return ftruncate(fd, st.st_size) != 0 || room;
+}
+
+static enum err commit(struct lmdbx_txn *txn)
+{
+    int code = mdb_txn_commit(txn->txn);
+    txn->map_full = txn->map_full || code == MDB_MAP_FULL;
+    return code == EIO && !has_room(txn->env) ? ERR_FULL : err_of(code);
+}
+
+static enum err write_once(struct lmdbx *env, enum err (*fill)(struct lmdbx_txn *txn, void *ctx), void *ctx, bool *ret_map_full)
 {
     struct lmdbx_txn txn = {.env = env};
     pthread_rwlock_rdlock(&env->resize);
@@ -253,18 +272,20 @@ static enum err write_once(struct lmdbx *env, enum err (*fill)(struct lmdbx_txn 
     if (err == ERR_OK) {
         err = fill(&txn, ctx);
         if (txn.cursor != NULL) mdb_cursor_close(txn.cursor);
-        if (err == ERR_OK) err = err_of(mdb_txn_commit(txn.txn));
+        if (err == ERR_OK) err = commit(&txn);
         else mdb_txn_abort(txn.txn);
     }
     pthread_rwlock_unlock(&env->resize);
+    *ret_map_full = txn.map_full;
     return err;
 }
 
 enum err lmdbx_write(struct lmdbx *env, enum err (*fill)(struct lmdbx_txn *txn, void *ctx), void *ctx)
 {
     for (;;) {
-        enum err err = write_once(env, fill, ctx);
-        if (err != ERR_FULL) return err;
+        bool map_full = false;
+        enum err err = write_once(env, fill, ctx, &map_full);
+        if (err != ERR_FULL || !map_full) return err;
         if (grow(env) != ERR_OK) return ERR_FULL;
     }
 }
@@ -367,10 +388,16 @@ enum err lmdbx_last(struct lmdbx_txn *txn, size_t table, struct span *ret_key, s
     return found(code, k, v, ret_key, ret_value);
 }
 
+static enum err wrote(struct lmdbx_txn *txn, int code)
+{
+    if (code == MDB_MAP_FULL) txn->map_full = true;
+    return err_of(code);
+}
+
 enum err lmdbx_put(struct lmdbx_txn *txn, size_t table, struct span key, struct span value)
 {
     MDB_val k = val_of(key), v = val_of(value);
-    return err_of(mdb_put(txn->txn, dbi_of(txn, table), &k, &v, 0));
+    return wrote(txn, mdb_put(txn->txn, dbi_of(txn, table), &k, &v, 0));
 }
 
 enum err lmdbx_put_room(struct lmdbx_txn *txn, size_t table, struct span key, size_t bytes, bool append, char **ret_at)
@@ -378,14 +405,14 @@ enum err lmdbx_put_room(struct lmdbx_txn *txn, size_t table, struct span key, si
     MDB_val k = val_of(key), v = {.mv_size = bytes, .mv_data = NULL};
     int code = mdb_put(txn->txn, dbi_of(txn, table), &k, &v, MDB_RESERVE | (append ? MDB_APPEND : 0));
     if (code == MDB_SUCCESS) *ret_at = v.mv_data;
-    return err_of(code);
+    return wrote(txn, code);
 }
 
 enum err lmdbx_remove(struct lmdbx_txn *txn, size_t table, struct span key)
 {
     MDB_val k = val_of(key);
     int code = mdb_del(txn->txn, dbi_of(txn, table), &k, NULL);
-    return code == MDB_NOTFOUND ? ERR_OK : err_of(code);
+    return code == MDB_NOTFOUND ? ERR_OK : wrote(txn, code);
 }
 
 uint64_t lmdbx_count(struct lmdbx_txn *txn, size_t table)

@@ -2,7 +2,7 @@
  *
  * INVARIANTS
  * 1. A write is all or nothing: lmdbx_write() commits what `fill` put, or nothing; on a full map it grows the map and
- *    calls `fill` again, which therefore must be repeatable.
+ *    calls `fill` again, which therefore must be repeatable. A full disk is ERR_FULL: the same write may do later.
  * 2. The map is only resized while no transaction is open: read transactions hold a read lock, begin and end on one
  *    thread, and a thread holds one at a time.
  * 3. A file shorter than its own meta page says is refused (ERR_CORRUPT) before anything is read from beyond its end.

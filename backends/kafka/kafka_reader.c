@@ -75,7 +75,9 @@ void kafka_reader_take_back(struct kafka_reader *reader)
 bool kafka_reader_ready(const struct kafka_reader *reader, const char **ret_why)
 {
     *ret_why = reader->in_group ? NULL : "waiting for a place in the group";
-    return reader->in_group;
+    for (uint32_t i = 0; i < reader->base.partitions; i++)
+        if (reader->parts[i].state == PART_TAKING) *ret_why = "partitions are being taken over";
+    return *ret_why == NULL;
 }
 
 rd_kafka_consumer_group_metadata_t *kafka_reader_group(struct kafka_reader *reader, uint32_t partition)

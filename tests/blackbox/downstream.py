@@ -40,7 +40,7 @@ class Downstream:
     def until(self, holds, timeout=60):
         end = time.monotonic() + timeout
         while not holds():
-            assert time.monotonic() < end, f"after {self.read} records: {self.docs}"
+            assert time.monotonic() < end, f"after {self.read} records: {str(self.docs)[:2000]}"
             self.take()
 
     def close(self):
