@@ -162,7 +162,7 @@ docs-check: tidegate ## are they as the tables say?
 	echo "$$passed passed, $$failed failed"; [ $$failed -eq 0 ]
 
 clean: ## forget everything built, the demo's data too
-	rm -rf build tidegate tests/browser/node_modules tests/deploy/node_modules web/client/node_modules web/client/dist
+	rm -rf build tidegate tests/browser/node_modules tests/crypt/node_modules tests/deploy/node_modules web/client/node_modules web/client/dist
 help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile client/library.mk | awk -F'|' '{printf "  make %-16s %s\n", $$1, $$2}'
 

@@ -2,7 +2,9 @@
 # What is in it: core and the client, with no name visible but those of client/abi.txt.
 CLIENT_SOURCES := $(wildcard core/*.c client/*.c) base/clock.c
 CLIENT_OBJECTS := $(patsubst %.c,$(OUT)/pic/%.o,$(CLIENT_SOURCES)) $(OUT)/pic/gen/namespaces.o $(OUT)/pic/gen/store.o
-CLIENT_PACKAGES := sqlite3 libwebsockets libcrypto libuv
+# The SQLite that the library is built on: CLIENT_SQLITE=sqlcipher (4 or later) encrypts files too.
+CLIENT_SQLITE ?= sqlite3
+CLIENT_PACKAGES := $(CLIENT_SQLITE) libwebsockets libcrypto libuv
 CLIENT_VERSION = $(shell sed -n 's/^\#define TIDE_VERSION "\(.*\)"/\1/p' client/tidegate.h)
 LIBTIDEGATE := $(OUT)/libtidegate.a $(OUT)/libtidegate.so.0
 CLIENT_TESTS := $(filter-out %_dbg.c,$(wildcard tests/client/*.c))
@@ -10,11 +12,11 @@ CLIENT_TESTS := $(filter-out %_dbg.c,$(wildcard tests/client/*.c))
 PACKAGES += sqlite3
 SOURCES += $(wildcard client/*.c)
 LIB_OBJECTS += $(patsubst %.c,$(OUT)/%.o,$(wildcard client/*.c)) $(OUT)/gen/store.o
-NAMES += $(patsubst %.c,%,$(wildcard client/*.c) $(CLIENT_TESTS))
-SUITES += client client-asan client-abi examples
+NAMES += $(patsubst %.c,%,$(wildcard client/*.c tests/crypt/*.c) $(CLIENT_TESTS))
+SUITES += client client-asan client-abi client-crypt examples
 EXAMPLES := $(patsubst examples/%.c,$(OUT)/examples/%,$(wildcard examples/*.c))
 
-.PHONY: examples libtidegate libtidegate-install client client-asan client-build client-abi bench-client
+.PHONY: client-crypt client-crypt-build examples libtidegate libtidegate-install client client-asan client-build client-abi bench-client
 all: libtidegate
 install: libtidegate-install
 blackbox: client-build
@@ -25,7 +27,7 @@ libtidegate-install: libtidegate
 	install -D -m 755 $(OUT)/libtidegate.so.0 $(DESTDIR)$(PREFIX)/lib/libtidegate.so.0
 	ln -sf libtidegate.so.0 $(DESTDIR)$(PREFIX)/lib/libtidegate.so
 	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig
-	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(CLIENT_VERSION)|' client/tidegate.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/tidegate.pc
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(CLIENT_VERSION)|; s|@SQLITE@|$(CLIENT_SQLITE)|' client/tidegate.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/tidegate.pc
 	chmod 644 $(DESTDIR)$(PREFIX)/lib/pkgconfig/tidegate.pc
 client-build: $(patsubst tests/client/%.c,$(OUT)/client-tests/%,$(CLIENT_TESTS))
 client: client-build ## devices on the C library: 500 random schedules of a new seed, and kills before every system call
@@ -37,6 +39,12 @@ client-abi: tidegate libtidegate build/setup-test ## the library as it is instal
 	@MAKE='$(MAKE)' tests/client/abi
 examples: tidegate $(EXAMPLES) build/setup-test ## the example programs, built on the library and run against a server
 	@tests/examples/run $(OUT)/examples
+# The same objects, with an SQLite that encrypts in front of the system's own.
+CRYPT_SQLITE := tests/crypt/node_modules/better-sqlite3-multiple-ciphers/deps/sqlite3/sqlite3.c
+CRYPT_PROGRAMS := $(OUT)/crypt/test_crypt $(OUT)/crypt/plays $(OUT)/crypt/kills
+client-crypt-build: $(CRYPT_PROGRAMS)
+client-crypt: client-crypt-build ## encryption at rest: wrong keys, a change of key that is killed; random schedules on encrypted stores
+	@tests/crypt/run $(OUT)/crypt
 bench-client: tidegate $(OUT)/bench/client ## the C client library: writes, first sync, queries, sight of another's edit
 	@bench/client-quick
 
@@ -60,6 +68,22 @@ $(OUT)/libtidegate.so.0: $(CLIENT_OBJECTS) client/abi.txt
 $(OUT)/client-tests/%: $(OUT)/tests/client/%.o $(SUPPORT) $(LIB)
 	@mkdir -p $(@D)
 	@$(CC) $(FLAGS) -o $@ $^ $(LIBS)
+
+tests/crypt/node_modules/.ready: tests/crypt/package-lock.json | build/setup-browser
+	@echo "  npm   tests/crypt"
+	@cd tests/crypt && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+build/sqlite3mc/sqlite3mc.o: tests/crypt/node_modules/.ready
+	@mkdir -p $(@D)
+	@echo "  cc    SQLite3 Multiple Ciphers"
+	@$(CC) -O0 -w -DSQLITE_THREADSAFE=2 -DSQLITE_DQS=0 -DSQLITE_OMIT_LOAD_EXTENSION -c $(CRYPT_SQLITE) -o $@
+$(OUT)/tests/crypt/test_crypt.o: | build/setup-test
+$(OUT)/crypt/test_crypt: $(OUT)/tests/crypt/test_crypt.o build/sqlite3mc/sqlite3mc.o $(SUPPORT) $(LIB)
+	@mkdir -p $(@D)
+	@$(CC) $(FLAGS) -o $@ $^ $(LIBS) -lcmocka -lm
+$(OUT)/crypt/%: $(OUT)/tests/client/%.o build/sqlite3mc/sqlite3mc.o $(SUPPORT) $(LIB)
+	@mkdir -p $(@D)
+	@$(CC) $(FLAGS) -o $@ $^ $(LIBS) -lm
 
 $(OUT)/examples/%: examples/%.c client/tidegate.h $(OUT)/libtidegate.a
 	@mkdir -p $(@D)

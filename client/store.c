@@ -285,14 +285,20 @@ static enum err make_or_check(struct store *store, const char *device)
     return err;
 }
 
-static enum err set_up(struct store *store, const char *device)
+static enum err set_up(struct store *store, const struct store_keys *keys, const char *device)
 {
     char cache[64];
+    const unsigned char *key = keys->new_key != NULL ? keys->new_key : keys->key;
+    if (key != NULL && !store_crypt_can()) return ERR_KEY;
+    enum err err = keys->new_key != NULL ? store_rekey(store->path, keys) : store_crypt_look(store->path, key);
+    if (err != ERR_OK) return err;
     snprintf(cache, sizeof cache, "PRAGMA cache_size = -%d", CACHE_KIB);
     int code = sqlite3_open_v2(store->path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
     if (code != SQLITE_OK) return store_err_of(code);
     sqlite3_extended_result_codes(store->db, 1);
     sqlite3_busy_timeout(store->db, STORE_WAIT_MS);
+    err = store_crypt_unlock(store->db, key);
+    if (err != ERR_OK) return err;
     code = execute(store, "PRAGMA journal_mode = WAL");
     if (code == SQLITE_OK) code = execute(store, cache);
     if (code == SQLITE_OK) code = execute(store, "PRAGMA synchronous = FULL");
@@ -301,7 +307,17 @@ static enum err set_up(struct store *store, const char *device)
     return make_or_check(store, device);
 }
 
-enum err store_open_file(const char *path, const char *device, struct store **ret_store, char *ret_why, size_t why_bytes)
+/* Where it did not come to opening it. */
+static const char *why_not(enum err err, const struct store_keys *keys)
+{
+    if (err == ERR_KEY && !store_crypt_can()) return "the SQLite that this program is linked with cannot encrypt";
+    if (err == ERR_KEY) return "another key, or no key at all, was it made with";
+    if (err == ERR_FOREIGN && keys->key == NULL) return "or it is encrypted, and no key was given";
+    if (err == ERR_BUSY) return "another handle has it open";
+    return err == ERR_MEMORY ? "out of memory" : "it cannot be opened";
+}
+
+enum err store_open_file(const char *path, const struct store_keys *keys, const char *device, struct store **ret_store, char *ret_why, size_t why_bytes)
 {
     struct store *store = calloc(1, sizeof *store);
     if (store != NULL) store->path = strdup(path);
@@ -310,13 +326,13 @@ enum err store_open_file(const char *path, const char *device, struct store **re
         return ERR_MEMORY;
     }
     store->lock_fd = -1;
-    enum err err = set_up(store, device);
+    enum err err = set_up(store, keys, device);
     if (err == ERR_OK) {
         read_self(store);
         err = store->err;
     }
     if (err != ERR_OK) {
-        snprintf(ret_why, why_bytes, "%s: %s (%s)", path, err_text(err), store->db == NULL ? "out of memory" : sqlite3_errmsg(store->db));
+        snprintf(ret_why, why_bytes, "%s: %s (%s)", path, err_text(err), store->db == NULL ? why_not(err, keys) : sqlite3_errmsg(store->db));
         store_close_file(store);
         return err;
     }

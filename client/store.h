@@ -28,6 +28,7 @@ enum {
     STORE_CURSOR_BYTES_MAX = 512, /* of a cursor, which is the server's to make: a longer one is not stored, and the space starts from nothing */
     STORE_CODE_BYTES_MAX = 31,
     STORE_BOOT_BYTES = 37,
+    STORE_KEY_BYTES = 32,
     STORE_SERVER_DOCS_BYTES_MAX = 1048576, /* documents kept with a refusal: more are left out, the copy has them */
     STORE_DIRTY_MAX = 65536       /* documents in one transaction whose view is to be made again: past it, all that have pending pushes */
 };
@@ -109,9 +110,15 @@ struct store_refused {
     bool asked;
 };
 
-/* Opens or makes the file. `device`: the id that a new one takes. Errors: ERR_IO, ERR_FULL, ERR_FOREIGN (not a store),
+/* Encryption at rest: keys of STORE_KEY_BYTES, NULL: none. They are not kept. */
+struct store_keys {
+    const unsigned char *key;     /* that opens it, */
+    const unsigned char *new_key; /* and that it is to have from now on */
+};
+
+/* Opens or makes the file. `device`: the id that a new one takes. Errors: ERR_KEY (see store_crypt.c), ERR_IO, ERR_FULL, ERR_FOREIGN (not a store),
  * ERR_VERSION (made by a later version), ERR_CORRUPT, ERR_BUSY, ERR_MEMORY; ret_why says which file and what. */
-enum err store_open_file(const char *path, const char *device, struct store **ret_store, char *ret_why, size_t why_bytes);
+enum err store_open_file(const char *path, const struct store_keys *keys, const char *device, struct store **ret_store, char *ret_why, size_t why_bytes);
 void store_close_file(struct store *store); /* NULL is accepted. Outside of a transaction */
 const char *store_path(const struct store *store);
 /* The right to sync, until the process ends or store_unlock(). False: another process has it. */

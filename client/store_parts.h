@@ -26,6 +26,12 @@ struct store {
     bool dirty_all;       /* more than STORE_DIRTY_MAX */
 };
 
+/* Is the file one that this key (NULL: none) opens, or not there yet? ERR_KEY, ERR_FOREIGN: it is not, and was not touched. */
+enum err store_crypt_look(const char *path, const unsigned char *key);
+enum err store_crypt_unlock(sqlite3 *db, const unsigned char *key); /* right after opening */
+bool store_crypt_can(void); /* is this an SQLite that encrypts? */
+enum err store_rekey(const char *path, const struct store_keys *keys);
+
 /* The statement of that text (a literal: it is known by its address), ready to be bound. NULL: the transaction has failed. */
 sqlite3_stmt *store_sql(struct store *store, const char *sql);
 /* Binds in order: i an int64_t, u a uint64_t, t a struct span (at NULL: NULL), s a text (NULL: NULL), b an int as 0 or 1. */

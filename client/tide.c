@@ -17,7 +17,8 @@ const char *tide_code_text(enum tide_code code)
 {
     static const char *const texts[] = {"well", "an argument is not what it must be", "past a limit", "there is none", "out of memory", "the disk refused a read or a write",
         "the disk is full", "the file does not read back as written", "the file is something else", "the file was made by a later version", "another process has it",
-        "it took too long", "the server cannot be reached", "the server does not take the token", "the server will not take this", "not in this state"};
+        "it took too long", "the server cannot be reached", "the server does not take the token", "the server will not take this", "not in this state",
+        "a key is not there, or does not open what it should"};
     return (unsigned)code < sizeof texts / sizeof texts[0] ? texts[code] : "an unknown code";
 }
 
@@ -32,6 +33,7 @@ enum tide_code tide_code_of(enum err err)
     if (err == ERR_FOREIGN) return TIDE_FOREIGN;
     if (err == ERR_VERSION) return TIDE_NEWER;
     if (err == ERR_BUSY) return TIDE_BUSY;
+    if (err == ERR_KEY) return TIDE_KEY;
     return TIDE_INVALID;
 }
 
@@ -282,6 +284,7 @@ static enum err set_up(struct tide *tide, const struct tide_options *options, ch
     char device[DEVICE_BYTES + 1];
     bool failed = false;
     tide->options = *options;
+    tide->options.store_key = tide->options.store_new_key = NULL; /* the caller's, for this call */
     tide->url = copy(options->url, &failed);
     tide->ca_file = copy(options->ca_file, &failed);
     tide->pinned_key = copy(options->pinned_key, &failed);
@@ -291,7 +294,7 @@ static enum err set_up(struct tide *tide, const struct tide_options *options, ch
     clock_boot_id(tide->boot);
     make_device(tide, device);
     enum err err = failed ? ERR_MEMORY : view_init(&tide->view, options->namespaces, options->namespaces_count, ret_why, why_bytes);
-    if (err == ERR_OK) err = store_open_file(options->path, device, &tide->store, ret_why, why_bytes);
+    if (err == ERR_OK) err = store_open_file(options->path, &(struct store_keys){options->store_key, options->store_new_key}, device, &tide->store, ret_why, why_bytes);
     if (err == ERR_OK && (tide->sync = sync_make(tide->store, &tide->view, &host, &heart)) == NULL) err = ERR_MEMORY;
     return err;
 }

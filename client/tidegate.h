@@ -38,6 +38,7 @@ extern "C" {
 
 #define TIDE_API __attribute__((visibility("default")))
 #define TIDE_VERSION "0.1.0"
+#define TIDE_KEY_BYTES 32
 
 struct tide;
 struct tide_observer;
@@ -58,7 +59,8 @@ enum tide_code {
     TIDE_OFFLINE = 12,     /* the server cannot be reached */
     TIDE_UNAUTHORISED = 13, /* the server does not take the token, or none was given */
     TIDE_REFUSED = 14,     /* the server will not take this, ever */
-    TIDE_MISUSE = 15       /* not now: the handle is in a state in which this makes no sense */
+    TIDE_MISUSE = 15,      /* not now: the handle is in a state in which this makes no sense */
+    TIDE_KEY = 16                /* a key is not there, or does not open what it should: the file (tide_open()), or a document */
 };
 
 enum tide_mode { TIDE_BOTH = 0, TIDE_PUSH_ONLY = 1, TIDE_PULL_ONLY = 2 };
@@ -110,13 +112,18 @@ struct tide_options {
     int64_t retry_most_ms;   /* 0: 60000 */
     const char *ca_file;     /* PEM: whom to trust in place of the system's own */
     const char *pinned_key;  /* base64 of the SHA-256 of the server's public key (SubjectPublicKeyInfo); NULL: none */
+    /* Encryption at rest, where the library was built on an SQLite that can (docs/client.md): TIDE_KEY_BYTES from the system's keychain,
+     * read during tide_open() alone; NULL: none. TIDE_KEY: it does not open the file, and nothing was made in its place.
+     * `store_new_key`: the file is to have this one from now on (with `store_key` NULL: it was not encrypted). No other handle may have
+     * it open: TIDE_BUSY. Cut at any moment, it is either's: try the new one first, and on TIDE_KEY both. */
+    const unsigned char *store_key, *store_new_key;
     void (*on_event)(void *ctx, struct tide *tide, const struct tide_event *event);
     /* A (fresh) token is wanted: call tide_set_token(), now or whenever you have it. Asked again every 30 s. */
     void (*on_token)(void *ctx, struct tide *tide);
     void *ctx;
 };
 
-/* TIDE_INVALID, _MEMORY, _IO, _FULL, _CORRUPT, _FOREIGN, _NEWER, _BUSY; `ret_why` (may be NULL) gets a sentence. */
+/* TIDE_INVALID, _MEMORY, _IO, _FULL, _CORRUPT, _FOREIGN, _NEWER, _BUSY, _KEY; `ret_why` (may be NULL) gets a sentence. */
 TIDE_API enum tide_code tide_open(const struct tide_options *options, struct tide **ret_tide, char *ret_why, size_t why_bytes);
 TIDE_API void tide_close(struct tide *tide);                     /* stops; NULL is accepted */
 TIDE_API const char *tide_code_text(enum tide_code code);        /* a sentence */

@@ -28,6 +28,7 @@
     X(ERR_FOREIGN, "foreign", FATAL, "the data directory belongs to something else")                                     \
     X(ERR_CORRUPT, "corrupt", FATAL, "stored bytes do not read back as written")                                         \
     X(ERR_VERSION, "version", FATAL, "written under rules that this version does not know")                              \
+    X(ERR_KEY, "key", FATAL, "a key is not there, or does not open what it should")                                      \
     X(ERR_CONFIG, "config", FATAL, "a setting is wrong")
 
 enum err_kind { ERR_KIND_NONE, ERR_KIND_RETRY, ERR_KIND_REFUSE, ERR_KIND_FATAL };

@@ -95,7 +95,7 @@ static void turn(struct tide *tide, int fd, char *room)
 
 static void be_device(const char *path, int fd)
 {
-    struct tide_options options = {.path = path, .token = "ana"};
+    struct tide_options options = {.path = path, .token = "ana", .store_key = client_store_key()};
     struct tide *tide = NULL;
     struct tide_status status = {0};
     char *room = malloc(ROOM);

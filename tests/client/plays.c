@@ -105,7 +105,7 @@ static void write_something(struct play *play, size_t at, struct tide *tide)
 /* Another process of the same store: it writes, and goes. */
 static void write_beside(struct play *play, size_t at)
 {
-    struct tide_options options = {.path = play->clients[at].path};
+    struct tide_options options = {.path = play->clients[at].path, .store_key = client_store_key()};
     struct tide *second = NULL;
     struct tide_machine machine = client_machine(&play->clients[at]);
     MUST(tide_open_on(&options, &machine, &second, NULL, 0) == TIDE_OK);
@@ -194,7 +194,7 @@ static void find_unsent(const char *path, struct unsent *ret_unsent)
     char why[256];
     const struct span incr = SPAN_LITERAL("[{\"op\":\"incr\"");
     arena_init(&arena, TIDE_ARENA_BYTES_MAX);
-    MUST(store_open_file(path, "none", &store, why, sizeof why) == ERR_OK);
+    MUST(store_open_file(path, &(struct store_keys){client_store_key(), NULL}, "none", &store, why, sizeof why) == ERR_OK);
     snprintf(ret_unsent->device, sizeof ret_unsent->device, "%s", store_self(store)->device);
     ret_unsent->count = 0;
     size_t count = store_push_ids(store, &arena, 0, &ids);

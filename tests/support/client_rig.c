@@ -46,10 +46,16 @@ static void on_token(void *ctx, struct tide *tide)
     assert(code == TIDE_OK);
 }
 
+const unsigned char *client_store_key(void)
+{
+    static const unsigned char key[TIDE_KEY_BYTES] = "the key of all the tests' stores";
+    return getenv("CLIENT_STORE_KEY") == NULL ? NULL : key;
+}
+
 void client_begin(struct client *client)
 {
     char why[256] = "";
-    struct tide_options options = {.path = client->path, .on_event = on_event, .on_token = on_token, .ctx = client};
+    struct tide_options options = {.path = client->path, .on_event = on_event, .on_token = on_token, .ctx = client, .store_key = client_store_key()};
     assert(client->tide == NULL);
     struct tide_machine machine = client_machine(client);
     enum tide_code code = tide_open_on(&options, &machine, &client->tide, why, sizeof why);

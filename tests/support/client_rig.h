@@ -32,6 +32,8 @@ struct client {
 
 void client_init(struct client *client, struct world *world, size_t at, const char *user, const char *dir);
 void client_begin(struct client *client);             /* a process opens the store and starts */
+/* NULL, or, where the environment has CLIENT_STORE_KEY, that with which all stores are encrypted. */
+const unsigned char *client_store_key(void);
 void client_kill(struct client *client);              /* the process dies: nothing is said to anybody */
 void client_fini(struct client *client);
 void client_step(struct client *client);              /* what it wants of its connection happens; what was sent is heard */
