@@ -8,7 +8,7 @@
 #include "backends/kafka/kafka_journal_parts.h"
 #include "base/log.h"
 
-enum { CALL_MS = 20000, AGAIN_MS = 500, TEXT_BYTES_MAX = 4194304, RETRIES_MAX = 100, RETRY_MS = 50 };
+enum { CALL_MS = 20000, AGAIN_MS = 500, TEXT_BYTES_MAX = 4194304, RETRIES_MAX = 100, RETRY_MS = 50, UNDONE_MS_MIN = 5000, UNDONE_MS_MAX = 10000 };
 
 static void rest(unsigned ms)
 {
@@ -100,9 +100,13 @@ static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *message, void *o
 
 static enum attempt ensure_producer(struct kafka_journal *journal, char *why, size_t why_bytes)
 {
+    /* Who takes over from a worker that died amid a transaction waits until the broker has undone it: no longer than for its session. */
+    uint64_t session_ms = (journal->options.session_s == 0 ? 10 : journal->options.session_s) * 1000;
+    char timeout_ms[16];
+    snprintf(timeout_ms, sizeof timeout_ms, "%d", session_ms < UNDONE_MS_MIN ? UNDONE_MS_MIN : session_ms > UNDONE_MS_MAX ? UNDONE_MS_MAX : (int)session_ms);
     const struct kafka_property extra[] = {
-        {"transactional.id", journal->transactional_id}, {"transaction.timeout.ms", "10000"}, {"linger.ms", "1"}, {"compression.type", "lz4"},
-        {"message.timeout.ms", "10000"}, {"queue.buffering.max.messages", "1000000"}, {"queue.buffering.max.kbytes", "262144"}, {NULL, NULL}};
+        {"transactional.id", journal->transactional_id}, {"transaction.timeout.ms", timeout_ms}, {"linger.ms", "1"}, {"compression.type", "lz4"},
+        {"message.timeout.ms", timeout_ms}, {"queue.buffering.max.messages", "1000000"}, {"queue.buffering.max.kbytes", "262144"}, {NULL, NULL}};
     if (journal->rk != NULL) return ATTEMPT_GOOD;
     rd_kafka_conf_t *made = kafka_conf_make(&journal->options, extra, why, why_bytes);
     if (made == NULL) return ATTEMPT_DOUBT;

@@ -112,7 +112,7 @@ class Deployment:
 
     def __init__(self, services, directory, port, key_file, free_port, gateways=GATEWAYS, workers=WORKERS, partitions=PARTITIONS,
                  namespaces=None, args=(), env=None, worker_args=(), wires=None):
-        self.services, self.dir, self.port = services, directory, port
+        self.services, self.dir, self.port, self.free_port, self.env = services, directory, port, free_port, env or {}
         self.namespaces, self.partitions = namespaces, partitions
         self.prefix = f"bb{secrets.token_hex(4)}."
         direct = ["--kafka", services.kafka, "--redis", services.redis]
@@ -121,10 +121,18 @@ class Deployment:
         of_workers = [wires.of_worker(i) if wires else direct for i in range(workers)]
         self.gateways = [Child([BINARY, "gateway", *of_gateways, "--prefix", self.prefix, "--listen", f"127.0.0.1:{port}", "--jwt-key", str(key_file), *args],
                                directory / f"gateway-{i}.log", env or {}, directory, port) for i in range(gateways)]
-        ports = [free_port() for _ in range(workers)]
-        self.workers = [Child([BINARY, "worker", *of_workers[i], "--prefix", self.prefix, "--data", str(directory / f"worker-{i}"), "--listen", f"127.0.0.1:{ports[i]}",
-                               "--session", "6", "--instance", f"worker-{i}", *worker_args], directory / f"worker-{i}.log", env or {}, directory, ports[i]) for i in range(workers)]
+        self.workers = [self.worker(i, [*of_workers[i], "--instance", f"worker-{i}", *worker_args]) for i in range(workers)]
         self.made = False
+
+    def worker(self, i, args):
+        port = self.free_port()
+        return Child([BINARY, "worker", *args, "--prefix", self.prefix, "--data", str(self.dir / f"worker-{i}"), "--listen", f"127.0.0.1:{port}",
+                      "--session", "6"], self.dir / f"worker-{i}.log", self.env, self.dir, port)
+
+    def add_worker(self):
+        """One more, of those that come and go: no static member."""
+        self.workers.append(self.worker(len(self.workers), self.common[:4]).start())
+        return self.workers[-1]
 
     def make_topics(self, *more):
         line = [BINARY, "topics", "--kafka", self.services.kafka, "--prefix", self.prefix, *more]
