@@ -19,18 +19,18 @@ export const launch = () => chromium.launch({ executablePath: '/usr/bin/chromium
 /** A free port, as the system names one. */
 export const freePort = () => new Promise((resolve) => { const s = createServer().listen(0, '127.0.0.1', () => { const { port } = s.address(); s.close(() => resolve(port)); }); });
 
-/** Waits until it holds; what it gave. */
-export async function until(what, holds, timeout = TIMEOUT) {
+/** Waits until it holds; what it gave. `describe` tells what was there instead. */
+export async function until(what, holds, { timeout = TIMEOUT, describe } = {}) {
   for (const end = Date.now() + timeout; ;) {
     const found = await holds();
     if (found) return found;
-    if (Date.now() > end) assert.fail(`${what} did not come within ${timeout} ms`);
+    if (Date.now() > end) assert.fail(`${what} did not come within ${timeout} ms${describe ? `: ${await describe()}` : ''}`);
     await new Promise((resolve) => setTimeout(resolve, 15));
   }
 }
 
-/** Until the clock is a second further: for tests of which edit was the later. */
-export const aWhile = () => { const begun = Date.now(); return until('a second', () => Date.now() - begun >= 1000); };
+/** Until the clock is two seconds further: for tests of which edit was the later. How late frames come bounds how well two clocks can be compared. */
+export const aWhile = () => { const begun = Date.now(); return until('two seconds', () => Date.now() - begun >= 2000); };
 
 /** `tidegate serve --dev` on a data directory that outlives its kills. */
 export class Server {

@@ -17,12 +17,18 @@ export function note(phone: Phone): App {
     h('h2', { tabindex: -1 }, 'Two versions of one note'), h('p', {}, 'Both were written without knowing of the other. Nothing is lost: which one shall it be?'),
     h('div', { class: 'sides' }, h('figure', {}, h('figcaption', {}, 'Yours'), mine, choice('mine', 'Keep yours')), h('figure', {}, h('figcaption', {}, 'Theirs'), theirs, choice('theirs', 'Keep theirs'))),
     h('label', {}, 'Or both, as you like it', both), choice('both', 'Keep this'));
-  let isDirty = false, base: number | undefined, conflict: Refused | undefined;
+  let isDirty = false, isSaving = false, base: number | undefined, conflict: Refused | undefined;
 
   const write = async (text: string, from: number | undefined) => {
-    isDirty = false;
-    await phone.write(space, 'saves the note', [{ op: 'patch', collection: 'notes', id: 'trip', body: { text }, ...(from !== undefined && { base: from }) }]);
-    base = undefined;
+    isSaving = true;
+    draw();
+    const write = await phone.write(space, 'saves the note', [{ op: 'patch', collection: 'notes', id: 'trip', body: { text }, ...(from !== undefined && { base: from }) }]);
+    isSaving = false;
+    if (write && area.value === text) { /* else more was typed meanwhile: it is still to be saved */
+      isDirty = false;
+      base = undefined;
+    }
+    draw();
   };
   async function settle(value: string): Promise<void> {
     const settled = conflict;
@@ -40,7 +46,7 @@ export function note(phone: Phone): App {
   const draw = onFrame(() => {
     const now = doc.current();
     if (!isDirty && now && area.value !== now.data.text) area.value = now.data.text ?? '';
-    save.disabled = !isDirty;
+    save.disabled = !isDirty || isSaving;
     state.textContent = isDirty ? 'Not saved yet' : !now ? '' : now.pending === 'queued' ? 'Saved on this phone' : now.pending === 'sent' ? 'Safe in the log' : 'In step';
   });
   area.addEventListener('input', () => {

@@ -44,6 +44,8 @@ const wall = () => Date.now() + (settings.clock ? YEARS_MS : 0);
 /** What the apps on the phone share. */
 export interface Phone {
   who: Who; client: Client; me: string; them: string; theirName: string;
+  /** Writes that are not in the store yet. */
+  writing: number;
   space(kind: string): Space;
   write(space: Space, label: string, operations: OperationInput[]): Promise<Write | null>;
   step(name: string): void;
@@ -62,10 +64,11 @@ const client = createClient({
 });
 
 const phone: Phone = {
-  who, client, me: user, them: `${other(who)}-${room}`, theirName: TITLES[other(who)], wall,
+  who, client, me: user, them: `${other(who)}-${room}`, theirName: TITLES[other(who)], writing: 0, wall,
   space: (kind) => (kind.startsWith('chat') ? client.space(`${kind}-${room}`, { presence: true }) : client.space(`${kind}:ana-${room}`)),
   async write(space, label, operations) {
     const began = now();
+    phone.writing++;
     try {
       const write = await space.write(operations);
       report({ kind: 'written', space: write.space, id: write.id, label, began });
@@ -73,6 +76,8 @@ const phone: Phone = {
     } catch (error) {
       say(error instanceof Error ? error.message : String(error));
       return null;
+    } finally {
+      phone.writing--;
     }
   },
   step: (step) => report({ kind: 'step', step }),

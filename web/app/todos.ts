@@ -10,16 +10,24 @@ export function todos(phone: Phone): App {
   const list = h('ul', { class: 'scroll todos', tabindex: 0, 'aria-label': 'To-dos' });
   const input = h('input', { name: 'todo', maxlength: 120, autocomplete: 'off', placeholder: 'What is to be done?', 'aria-label': 'New to-do' });
   const rows = new Map<string, HTMLElement>();
+  /* To-dos with a change on its way into the store: the page shows it already, and is not drawn back to what was. */
+  const changing = new Map<string, number>();
+  const change = async (id: string, label: string, body: Partial<Todo>) => {
+    changing.set(id, (changing.get(id) ?? 0) + 1);
+    await phone.write(space, label, [{ op: 'patch', collection: 'todos', id, body }]);
+    changing.set(id, changing.get(id)! - 1);
+    draw();
+  };
 
   const make = (doc: Doc<Todo>) => {
     const { id } = doc, title = () => all.doc(id).current()?.data.title ?? '';
     const box = h('input', { type: 'checkbox' }), text = h('input', { class: 'title', maxlength: 120, 'aria-label': 'Title' });
     box.addEventListener('change', () => {
-      void phone.write(space, `${box.checked ? 'ticks' : 'unticks'} ${title()}`, [{ op: 'patch', collection: 'todos', id, body: { done: box.checked } }]);
+      void change(id, `${box.checked ? 'ticks' : 'unticks'} ${title()}`, { done: box.checked });
       phone.step('ticked');
     });
     text.addEventListener('change', () => {
-      if (text.value.trim() && text.value !== title()) void phone.write(space, `renames ${title()}`, [{ op: 'patch', collection: 'todos', id, body: { title: text.value.trim() } }]);
+      if (text.value.trim() && text.value !== title()) void change(id, `renames ${title()}`, { title: text.value.trim() });
     });
     const remove = h('button', { type: 'button', class: 'quiet', onclick: () => void phone.write(space, `removes ${title()}`, [{ op: 'delete', collection: 'todos', id }]) }, icon('trash', 17));
     return h('li', { 'data-id': id }, box, text, remove);
@@ -35,10 +43,11 @@ export function todos(phone: Phone): App {
       if (!row) rows.set(doc.id, (row = make(doc)));
       if (list.children[i] !== row) list.insertBefore(row, list.children[i] ?? null);
       const [box, text, remove] = row.children as unknown as [HTMLInputElement, HTMLInputElement, HTMLElement];
-      box.checked = doc.data.done === true;
+      const isChanging = (changing.get(doc.id) ?? 0) > 0;
+      if (!isChanging) box.checked = doc.data.done === true;
       box.setAttribute('aria-label', `Done: ${doc.data.title}`);
       remove.setAttribute('aria-label', `Remove: ${doc.data.title}`);
-      if (document.activeElement !== text && text.value !== doc.data.title) text.value = doc.data.title ?? '';
+      if (!isChanging && document.activeElement !== text && text.value !== doc.data.title) text.value = doc.data.title ?? '';
       row.classList.toggle('done', box.checked);
       row.classList.toggle('pending', doc.pending === 'queued');
     });

@@ -19,8 +19,12 @@ const CLIENT_BYTES_MAX = 20000; // gzipped, minified
 const INTERNAL = ['isFresh', 'isReady', 'isMarking', 'fromNothing', 'refusals', 'markSent', 'outboxSpaces', 'isTokenBad', 'notBefore', 'greeted', 'answered', 'stampOf',
   'isLater', 'isSameDevice', 'onFrames', 'onEnd', 'turn', 'sendFrame', 'touchDevice', 'documents', 'byId', 'stamps', 'revive', 'revOf', 'oldest', 'hereIn', 'stateOf',
   'listenTo', 'isLeading', 'isWanted', 'committed', 'touched', 'isLoaded', 'rescan',
-  'isLive', 'fresh', 'later', 'drop', 'waiting', 'failed', 'floor', 'meet', 'welcome', 'elect', 'fork', 'refuse', 'become', 'exists'];
+  'isLive', 'fresh', 'later', 'drop', 'waiting', 'failed', 'floor', 'meet', 'welcome', 'elect', 'fork', 'refuse', 'become', 'exists',
+  'host', 'times', 'edited', 'author', 'whole', 'fields', 'rulesOf', 'negative', 'exponent', 'digits', 'views', 'states', 'policy', 'isOpen', 'wanted'];
 const common = { bundle: true, format: 'esm', target: 'es2022', charset: 'utf8', logLevel: 'warning', absWorkingDir: here };
+
+/* Fields that a constructor sets are not declared a second time. */
+const small = { minifySyntax: true, tsconfigRaw: { compilerOptions: { useDefineForClassFields: false } } };
 
 const tsc = (project) => execFileSync(process.execPath, [join(here, 'node_modules/typescript/bin/tsc'), '-p', project], { stdio: 'inherit' });
 
@@ -28,7 +32,7 @@ async function buildPackage() {
   rmSync(join(here, 'dist'), { recursive: true, force: true });
   tsc(here);
   await build({ ...common, entryPoints: ['src/index.ts', 'src/memory.ts', 'src/react.ts', 'src/service-worker.ts'], outdir: 'dist', splitting: true, external: ['react'] });
-  const { outputFiles: [whole] } = await build({ ...common, entryPoints: ['src/index.ts'], outfile: 'dist/tidegate.js', write: false });
+  const { outputFiles: [whole] } = await build({ ...common, entryPoints: ['src/index.ts'], outfile: 'dist/tidegate.js', write: false, ...small });
   writeFileSync(join(here, 'dist/tidegate.js'), (await minify(whole.text, { module: true, ecma: 2022, compress: { passes: 3, keep_fargs: false }, mangle: { properties: { regex: new RegExp(`^(${INTERNAL.join('|')})$`) } } })).code);
   const bytes = gzipSync(readFileSync(join(here, 'dist/tidegate.js')), { level: 9 }).length;
   console.log(`@tidegate/client: ${bytes} bytes gzipped, of at most ${CLIENT_BYTES_MAX}`);

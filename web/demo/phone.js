@@ -357,11 +357,17 @@ function note(phone2) {
     h("label", {}, "Or both, as you like it", both),
     choice("both", "Keep this")
   );
-  let isDirty = false, base, conflict;
+  let isDirty = false, isSaving = false, base, conflict;
   const write = async (text, from) => {
-    isDirty = false;
-    await phone2.write(space, "saves the note", [{ op: "patch", collection: "notes", id: "trip", body: { text }, ...from !== void 0 && { base: from } }]);
-    base = void 0;
+    isSaving = true;
+    draw2();
+    const write2 = await phone2.write(space, "saves the note", [{ op: "patch", collection: "notes", id: "trip", body: { text }, ...from !== void 0 && { base: from } }]);
+    isSaving = false;
+    if (write2 && area.value === text) {
+      isDirty = false;
+      base = void 0;
+    }
+    draw2();
   };
   async function settle(value) {
     const settled = conflict;
@@ -379,7 +385,7 @@ function note(phone2) {
   const draw2 = onFrame(() => {
     const now2 = doc.current();
     if (!isDirty && now2 && area.value !== now2.data.text) area.value = now2.data.text ?? "";
-    save.disabled = !isDirty;
+    save.disabled = !isDirty || isSaving;
     state2.textContent = isDirty ? "Not saved yet" : !now2 ? "" : now2.pending === "queued" ? "Saved on this phone" : now2.pending === "sent" ? "Safe in the log" : "In step";
   });
   area.addEventListener("input", () => {
@@ -415,15 +421,22 @@ function todos(phone2) {
   const list = h("ul", { class: "scroll todos", tabindex: 0, "aria-label": "To-dos" });
   const input = h("input", { name: "todo", maxlength: 120, autocomplete: "off", placeholder: "What is to be done?", "aria-label": "New to-do" });
   const rows = /* @__PURE__ */ new Map();
+  const changing = /* @__PURE__ */ new Map();
+  const change = async (id, label, body) => {
+    changing.set(id, (changing.get(id) ?? 0) + 1);
+    await phone2.write(space, label, [{ op: "patch", collection: "todos", id, body }]);
+    changing.set(id, changing.get(id) - 1);
+    draw2();
+  };
   const make = (doc) => {
     const { id } = doc, title2 = () => all.doc(id).current()?.data.title ?? "";
     const box = h("input", { type: "checkbox" }), text = h("input", { class: "title", maxlength: 120, "aria-label": "Title" });
     box.addEventListener("change", () => {
-      void phone2.write(space, `${box.checked ? "ticks" : "unticks"} ${title2()}`, [{ op: "patch", collection: "todos", id, body: { done: box.checked } }]);
+      void change(id, `${box.checked ? "ticks" : "unticks"} ${title2()}`, { done: box.checked });
       phone2.step("ticked");
     });
     text.addEventListener("change", () => {
-      if (text.value.trim() && text.value !== title2()) void phone2.write(space, `renames ${title2()}`, [{ op: "patch", collection: "todos", id, body: { title: text.value.trim() } }]);
+      if (text.value.trim() && text.value !== title2()) void change(id, `renames ${title2()}`, { title: text.value.trim() });
     });
     const remove = h("button", { type: "button", class: "quiet", onclick: () => void phone2.write(space, `removes ${title2()}`, [{ op: "delete", collection: "todos", id }]) }, icon("trash", 17));
     return h("li", { "data-id": id }, box, text, remove);
@@ -439,10 +452,11 @@ function todos(phone2) {
       if (!row) rows.set(doc.id, row = make(doc));
       if (list.children[i] !== row) list.insertBefore(row, list.children[i] ?? null);
       const [box, text, remove] = row.children;
-      box.checked = doc.data.done === true;
+      const isChanging = (changing.get(doc.id) ?? 0) > 0;
+      if (!isChanging) box.checked = doc.data.done === true;
       box.setAttribute("aria-label", `Done: ${doc.data.title}`);
       remove.setAttribute("aria-label", `Remove: ${doc.data.title}`);
-      if (document.activeElement !== text && text.value !== doc.data.title) text.value = doc.data.title ?? "";
+      if (!isChanging && document.activeElement !== text && text.value !== doc.data.title) text.value = doc.data.title ?? "";
       row.classList.toggle("done", box.checked);
       row.classList.toggle("pending", doc.pending === "queued");
     });
@@ -561,10 +575,12 @@ var phone = {
   me: user,
   them: `${other(who)}-${room}`,
   theirName: TITLES[other(who)],
+  writing: 0,
   wall,
   space: (kind) => kind.startsWith("chat") ? client.space(`${kind}-${room}`, { presence: true }) : client.space(`${kind}:ana-${room}`),
   async write(space, label, operations) {
     const began = now();
+    phone.writing++;
     try {
       const write = await space.write(operations);
       report({ kind: "written", space: write.space, id: write.id, label, began });
@@ -572,6 +588,8 @@ var phone = {
     } catch (error) {
       say(error instanceof Error ? error.message : String(error));
       return null;
+    } finally {
+      phone.writing--;
     }
   },
   step: (step) => report({ kind: "step", step })

@@ -20,14 +20,8 @@
   }
   function rotate(a, by) {
     const { hi, lo } = a;
-    if (by < 32) {
-      a.hi = hi << by | lo >>> 32 - by;
-      a.lo = lo << by | hi >>> 32 - by;
-    } else {
-      const rest = by - 32;
-      a.hi = rest === 0 ? lo : lo << rest | hi >>> 32 - rest;
-      a.lo = rest === 0 ? hi : hi << rest | lo >>> 32 - rest;
-    }
+    a.hi = hi << by | lo >>> 32 - by;
+    a.lo = lo << by | hi >>> 32 - by;
   }
   function exclusive(a, b) {
     a.hi ^= b.hi;
@@ -543,6 +537,10 @@
   var KEYS = { device: "key", spaces: "space", docs: ["space", "collection", "id"], packs: ["space", "n"], outbox: ["space", "id"], refused: "key" };
   var TABLES = Object.keys(KEYS);
   var VERSION = 1;
+  var AGAIN_MS = 20;
+  var AGAIN_MS_MAX = 1280;
+  var CLOSED = ["AbortError", "InvalidStateError", "UnknownError"];
+  var aborted = () => new DOMException("aborted", "AbortError");
   var rangeOf = (prefix) => prefix.length > 0 ? IDBKeyRange.bound(prefix, [...prefix, []]) : void 0;
   function promise(request) {
     return new Promise((resolve, reject) => {
@@ -562,70 +560,84 @@
         }
       };
       const made = promise(request).then((db) => {
-        const lost = () => {
-          db.close();
-          if (opening !== made) return;
-          opening = null;
-          store.onLost();
+        const ends = /* @__PURE__ */ new Set();
+        db.onclose = () => {
+          lose(made);
+          for (const end of ends) end(aborted());
         };
-        db.onclose = db.onversionchange = lost;
-        return db;
+        db.onversionchange = () => lose(made);
+        return { db, ends };
       });
       made.catch(() => {
         opening = null;
       });
       return opening = made;
     };
-    const begin = async (mode) => {
-      const start = async () => (await open()).transaction(TABLES, mode === "read" ? "readonly" : "readwrite", { durability: mode === "read" ? "default" : mode });
+    const lose = (made) => {
+      void made.then(({ db }) => db.close(), () => {
+      });
+      if (opening !== made) return;
+      opening = null;
+      store.onLost();
+    };
+    const attempt = async ({ db, ends }, mode, work) => {
+      const tx = db.transaction(TABLES, mode === "read" ? "readonly" : "readwrite", { durability: mode === "read" ? "default" : mode });
+      let end;
+      const ended = new Promise((resolve) => {
+        end = resolve;
+      });
+      tx.oncomplete = () => end(null);
+      tx.onabort = () => end(tx.error ?? aborted());
+      ends.add(end);
+      const table = (one) => tx.objectStore(one);
+      const write = (request) => {
+        const written = promise(request);
+        written.catch(() => {
+        });
+        return written;
+      };
       try {
-        return await start();
+        const made = work({
+          get: (one, key) => promise(table(one).get(key)),
+          all: (one, ...prefix) => promise(table(one).getAll(rangeOf(prefix))),
+          since: (space, seq) => promise(table("docs").index("seq").getAll(IDBKeyRange.bound([space, seq], [space, []], true))),
+          put: (one, row) => write(table(one).put(row)),
+          delete: (one, key) => write(table(one).delete(key)),
+          deleteAll: (one, ...prefix) => write(table(one).delete(rangeOf(prefix)))
+        });
+        const result = await Promise.race([made, ended.then((failed2) => failed2 ? Promise.reject(failed2) : made)]), failed = await ended;
+        if (failed) throw failed;
+        return result;
       } catch (error) {
-        if (!(error instanceof DOMException) || error.name !== "InvalidStateError") throw error;
-        opening = null;
-        return start();
+        try {
+          tx.abort();
+        } catch {
+        }
+        const cause = await ended;
+        throw cause && cause.name !== "AbortError" ? cause : error;
+      } finally {
+        ends.delete(end);
       }
     };
     const store = {
       onLost: () => {
       },
       async transact(mode, work) {
-        const tx = await begin(mode), done = new Promise((resolve) => {
-          tx.oncomplete = () => resolve(null);
-          tx.onabort = () => resolve(tx.error ?? new DOMException("aborted", "AbortError"));
-        });
-        const table = (one) => tx.objectStore(one);
-        const write = (request) => {
-          const written = promise(request);
-          written.catch(() => {
-          });
-          return written;
-        };
-        try {
-          const result = await work({
-            get: (one, key) => promise(table(one).get(key)),
-            all: (one, ...prefix) => promise(table(one).getAll(rangeOf(prefix))),
-            since: (space, seq) => promise(table("docs").index("seq").getAll(IDBKeyRange.bound([space, seq], [space, []], true))),
-            put: (one, row) => write(table(one).put(row)),
-            delete: (one, key) => write(table(one).delete(key)),
-            deleteAll: (one, ...prefix) => write(table(one).delete(rangeOf(prefix)))
-          });
-          const failed = await done;
-          if (failed !== null) throw failed;
-          return result;
-        } catch (error) {
+        for (let wait = AGAIN_MS; ; wait *= 2) {
+          const made = open();
           try {
-            tx.abort();
-          } catch {
+            return await attempt(await made, mode, work);
+          } catch (error) {
+            if (!(error instanceof DOMException && CLOSED.includes(error.name)) || wait > AGAIN_MS_MAX) throw error;
           }
-          const cause = await done;
-          throw cause instanceof DOMException && cause.name !== "AbortError" ? cause : error;
+          lose(made);
+          await new Promise((resolve) => setTimeout(resolve, wait));
         }
       },
       async close() {
-        const db = await opening?.catch(() => null);
+        const made = await opening?.catch(() => null);
         opening = null;
-        db?.close();
+        made?.db.close();
       },
       async destroy() {
         await this.close();

@@ -82,11 +82,13 @@ export class Session {
     this.#isDraining = true;
     while (this.#line.queue.length > 0) {
       const batch = this.#line.queue.splice(0, LIMITS.batch), socket = this.#line.socket, effects: (() => void)[] = [];
+      let hasBegun = false;
       try {
         const isStored = batch.some((frame) => STORED.has(frame.type)), hasOutcome = batch.some((frame) => this.#mayHoldOutcome(frame));
         if (isStored) {
           await this.host.commit(hasOutcome ? 'strict' : 'relaxed', async (change) => {
-            effects.length = 0;
+            if (hasBegun) throw new TidegateError('storage', 'the store was closed'); /* the first try has changed what is open */
+            hasBegun = true;
             for (const frame of batch) await this.#take(change, frame, effects);
           });
         } else for (const frame of batch) this.#takeLight(frame, effects);
@@ -152,8 +154,10 @@ export class Session {
   async #takePage(change: Change, frame: Extract<Frame, { type: 'page' }>, effects: (() => void)[]): Promise<void> {
     if (frame.at !== undefined) {
       const isKept = await change.history(frame), asked = this.#asked.get(frame.ref as number);
-      this.#asked.delete(frame.ref as number);
-      effects.push(() => asked?.resolve({ more: frame.more, isKept, count: frame.docs.length }));
+      effects.push(() => {
+        this.#asked.delete(frame.ref as number);
+        asked?.resolve({ more: frame.more, isKept, count: frame.docs.length });
+      });
       return;
     }
     const live = this.#lives.get(frame.space);
