@@ -2,14 +2,18 @@
 #include "client/store_parts.h"
 
 #include <assert.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/asset.h"
+#include "base/clock.h"
 
-enum { APPLICATION_ID = 0x54494445, VERSION = 1, CACHE_KIB = 8192 };
+enum { APPLICATION_ID = 0x54494445, VERSION = 2, CACHE_KIB = 8192, WAIT_STEP_MOST_MS = 20 };
+/* What a store of version 1 lacks stands in the schema behind this line. */
+static const char since_2[] = "-- SINCE VERSION 2\n";
 
 enum err store_err_of(int code)
 {
@@ -245,6 +249,19 @@ enum err store_commit(struct store *store)
     return err;
 }
 
+/* ---- waiting for another's write ---- */
+
+void store_set_deadline(struct store *store, int64_t end_ms) { store->deadline_ms = end_ms; }
+
+static int wait_a_little(void *ctx, int count)
+{
+    struct store *store = ctx;
+    int64_t now = clock_monotonic_ms();
+    if (count == 0) store->waits_ms = now;
+    if (now - store->waits_ms >= STORE_WAIT_MS || (store->deadline_ms != 0 && now >= store->deadline_ms)) return 0;
+    return poll(NULL, 0, count < WAIT_STEP_MOST_MS ? count + 1 : WAIT_STEP_MOST_MS) == 0;
+}
+
 /* ---- opening ---- */
 
 static int64_t pragma(struct store *store, const char *sql, int *ret_code)
@@ -269,6 +286,16 @@ static int make_schema(struct store *store, const char *device)
     return execute(store, identity);
 }
 
+static int mend_schema(struct store *store)
+{
+    const char *from = strstr((const char *)asset_store[0].data, since_2);
+    char set_version[64];
+    assert(from != NULL);
+    snprintf(set_version, sizeof set_version, "PRAGMA user_version = %d", VERSION);
+    int code = execute(store, from);
+    return code == SQLITE_OK ? execute(store, set_version) : code;
+}
+
 /* Two processes may come to make it at once: who is second finds it made. */
 static enum err make_or_check(struct store *store, const char *device)
 {
@@ -279,6 +306,7 @@ static enum err make_or_check(struct store *store, const char *device)
     enum err err = store_err_of(code != SQLITE_OK ? code : more);
     if (err == ERR_OK && tables == 0 && version == 0 && id == 0) err = store_err_of(make_schema(store, device));
     else if (err == ERR_OK && id != APPLICATION_ID) err = ERR_FOREIGN;
+    else if (err == ERR_OK && version == 1) err = store_err_of(mend_schema(store));
     else if (err == ERR_OK && version != VERSION) err = ERR_VERSION;
     if (err == ERR_OK) err = store_err_of(execute(store, "COMMIT"));
     if (err != ERR_OK && sqlite3_get_autocommit(store->db) == 0) execute(store, "ROLLBACK");
@@ -296,7 +324,7 @@ static enum err set_up(struct store *store, const struct store_keys *keys, const
     int code = sqlite3_open_v2(store->path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
     if (code != SQLITE_OK) return store_err_of(code);
     sqlite3_extended_result_codes(store->db, 1);
-    sqlite3_busy_timeout(store->db, STORE_WAIT_MS);
+    sqlite3_busy_handler(store->db, wait_a_little, store);
     err = store_crypt_unlock(store->db, key);
     if (err != ERR_OK) return err;
     code = execute(store, "PRAGMA journal_mode = WAL");

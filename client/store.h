@@ -110,6 +110,31 @@ struct store_refused {
     bool asked;
 };
 
+enum { STORE_WORK_MAX = 256 /* more is refused */ };
+enum store_network { STORE_NETWORK_NONE, STORE_NETWORK_ANY, STORE_NETWORK_UNMETERED };
+
+/* A row of `work`; work.h says what is made of it. */
+struct store_work {
+    int64_t id;
+    struct span name, input;
+    int kind;
+    int64_t every_ms, flex_ms;
+    enum store_network network;
+    bool charging, battery, storage;
+    bool is_linear;
+    int64_t backoff_ms;
+    unsigned attempts;
+    struct store_moment since;
+    int64_t wait_ms, end_ms;
+    struct span why;
+    int64_t looked_ms;
+    bool is_behind;          /* another of its name is before it */
+};
+struct store_work_run {
+    int64_t began_ms, took_ms;
+    struct span outcome, reason;
+};
+
 /* Encryption at rest: keys of STORE_KEY_BYTES, NULL: none. They are not kept. */
 struct store_keys {
     const unsigned char *key;     /* that opens it, */
@@ -123,6 +148,8 @@ void store_close_file(struct store *store); /* NULL is accepted. Outside of a tr
 const char *store_path(const struct store *store);
 /* The right to sync, until the process ends or store_unlock(). False: another process has it. */
 bool store_lock(struct store *store);
+/* By the monotonic clock: until then at most is another's write waited for, should that be sooner than STORE_WAIT_MS. 0: no more. */
+void store_set_deadline(struct store *store, int64_t end_ms);
 void store_unlock(struct store *store);
 
 enum err store_begin(struct store *store, bool durable);
@@ -201,6 +228,19 @@ size_t store_refused_list(struct store *store, struct arena *arena, int64_t past
 void store_refused_asked(struct store *store, int64_t id);
 bool store_refused_remove(struct store *store, int64_t id); /* false: there was none */
 uint64_t store_refused_count(struct store *store);
+
+/* ---- background work ---- */
+void store_work_add(struct store *store, struct store_work *work); /* sets its id */
+bool store_work_put(struct store *store, const struct store_work *work); /* what changes of it; false: it is not there any more */
+void store_work_remove(struct store *store, int64_t id);
+uint64_t store_work_cancel(struct store *store, struct span name); /* how many of that name there were */
+bool store_work_is_there(struct store *store, int64_t id);
+size_t store_work_list(struct store *store, struct arena *arena, struct span name, struct store_work **ret_list); /* in order; empty name: all */
+uint64_t store_work_count(struct store *store);
+/* A run begins, and whichever was said to run has died: its record. Only the newest `kept` stay. */
+int64_t store_work_ran(struct store *store, struct span name, int64_t now_ms, unsigned kept);
+void store_work_run_ended(struct store *store, int64_t run, int64_t took_ms, const char *outcome, struct span reason);
+bool store_work_last_run(struct store *store, struct arena *arena, struct span name, struct store_work_run *ret_run);
 
 /* ---- queries ---- */
 enum store_test { STORE_EQUAL, STORE_DIFFERENT, STORE_LESS, STORE_LEAST, STORE_GREATER, STORE_MOST, STORE_HAS };

@@ -12,6 +12,8 @@ struct store {
     sqlite3 *db;
     char *path;
     int lock_fd;          /* -1: not held */
+    int64_t deadline_ms;  /* for waiting; 0: none */
+    int64_t waits_ms;     /* since when it waits for another's write */
     bool is_open;         /* a transaction is */
     bool is_durable;      /* what PRAGMA synchronous is at */
     enum err err;         /* of the transaction */

@@ -288,6 +288,7 @@ static enum err set_up(struct tide *tide, const struct tide_options *options, ch
     tide->url = copy(options->url, &failed);
     tide->ca_file = copy(options->ca_file, &failed);
     tide->pinned_key = copy(options->pinned_key, &failed);
+    tide->system_root = copy(options->system_root, &failed);
     tide->told_end = &tide->told;
     arena_init(&tide->arena, TIDE_ARENA_BYTES_MAX);
     buf_init(&tide->post_body, TRANSPORT_MESSAGE_BYTES_MAX);
@@ -350,5 +351,6 @@ void tide_close(struct tide *tide)
     free(tide->url);
     free(tide->ca_file);
     free(tide->pinned_key);
+    free(tide->system_root);
     free(tide);
 }

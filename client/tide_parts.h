@@ -46,6 +46,8 @@ struct tide_machine {
     struct store_moment (*clock)(void *ctx); /* NULL: the machine's */
     void (*random)(void *ctx, void *ret_bytes, size_t bytes);
     int64_t connect_ms;       /* in place of SYNC_CONNECT_MS; 0: that */
+    /* A call of POST /v1/sync in place of the wire's: its status, 0: no answer. */
+    unsigned (*post)(void *ctx, struct span body, struct buf *answer);
 };
 
 struct tide {
@@ -54,7 +56,7 @@ struct tide {
     struct sync *sync;
     struct transport *transport;
     struct tide_options options;
-    char *url, *ca_file, *pinned_key; /* owned copies of the options' */
+    char *url, *ca_file, *pinned_key, *system_root; /* owned copies of the options' */
     char boot[STORE_BOOT_BYTES];
     struct tide_machine machine;
     bool started, by_hand;
@@ -76,6 +78,8 @@ struct tide {
     char message[TIDE_MESSAGE_BYTES];
     char device[LIMIT_DEVICE_BYTES_MAX + 1];
     char why[TIDE_MESSAGE_BYTES];
+    struct tide_conditions conditions; /* as the app told them */
+    char why_not[TIDE_MESSAGE_BYTES + TIDE_MESSAGE_BYTES];
     struct arena arena;       /* of one call */
 };
 
@@ -88,6 +92,10 @@ enum tide_code tide_fail_err(struct tide *tide, enum err err);
 void tide_step(struct tide *tide);     /* what the heart wants of the wire is asked of it */
 void tide_deliver(struct tide *tide);  /* events, observers, conflicts */
 enum tide_code tide_need_transport(struct tide *tide, void *uv_loop);
+
+/* tide_sync.c: calls until all is in, with the right to sync. Before each, `may_go_on` is asked; where it says no, that is TIDE_OK.
+ * ret_progress: something was answered. */
+enum tide_code tide_sync_until(struct tide *tide, enum tide_mode mode, int64_t end_ms, bool (*may_go_on)(void *ctx), void *ctx, bool *ret_progress);
 
 /* tide_write.c */
 enum tide_code tide_write_ops(struct tide *tide, const char *space, struct span ops, int64_t settles, uint64_t *ret_push);

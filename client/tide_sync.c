@@ -122,16 +122,27 @@ enum tide_code tide_history(struct tide *tide, const char *space, const char *co
 static bool has_answer(void *ctx) { return !((struct tide *)ctx)->posting; }
 static bool has_token(void *ctx) { return ((struct tide *)ctx)->token_given; }
 
+static int64_t left_ms(int64_t end_ms)
+{
+    int64_t now = clock_monotonic_ms();
+    return end_ms > now ? end_ms - now : 0;
+}
+
 /* One call; TIDE_OK: answered. */
 static enum tide_code call(struct tide *tide, struct span body, int64_t end_ms)
 {
     tide->posting = true;
     tide->post_status = 0;
-    if (!transport_post(tide->transport, "/v1/sync", sync_token(tide->sync), body)) {
+    if (tide->machine.post != NULL) {
+        buf_reset(&tide->post_body);
+        tide->post_retry_ms = 0;
+        tide->post_status = tide->machine.post(tide->machine.ctx, body, &tide->post_body);
+        snprintf(tide->why, sizeof tide->why, "there was no answer");
+        tide->posting = false;
+    } else if (!transport_post(tide->transport, "/v1/sync", sync_token(tide->sync), body)) {
         tide->posting = false;
         return tide_fail(tide, TIDE_MEMORY, "the call cannot be made");
-    }
-    if (!tide_run(tide, end_ms - clock_monotonic_ms(), has_answer, tide)) {
+    } else if (!tide_run(tide, left_ms(end_ms), has_answer, tide)) {
         transport_abandon(tide->transport);
         tide->posting = false;
         return tide_fail(tide, TIDE_TIMEOUT, "the server did not answer in time");
@@ -140,50 +151,81 @@ static enum tide_code call(struct tide *tide, struct span body, int64_t end_ms)
     return TIDE_OK;
 }
 
+static bool wait_for_token(struct tide *tide, int64_t end_ms)
+{
+    if (tide->options.on_token == NULL) return false;
+    if (tide->machine.post == NULL) return tide_run(tide, left_ms(end_ms), has_token, tide);
+    tide_deliver(tide);
+    return has_token(tide);
+}
+
 /* Whether to go on: TIDE_OK with *ret_more, or how it ends. */
-static enum tide_code go_on(struct tide *tide, int64_t end_ms, bool *ret_more)
+static enum tide_code go_on(struct tide *tide, int64_t end_ms, bool *ret_more, bool *ret_progress)
 {
     struct store_moment now = tide_now(tide);
     int64_t retry_ms = tide->post_retry_ms;
     enum sync_http what = sync_http_answer(tide->sync, tide->post_status, buf_span(&tide->post_body), &retry_ms, &now);
     *ret_more = what != SYNC_HTTP_DONE;
+    if (what == SYNC_HTTP_MORE) *ret_progress = true;
     if (what == SYNC_HTTP_DONE || what == SYNC_HTTP_MORE) return TIDE_OK;
     if (what == SYNC_HTTP_FAILED) return tide_fail(tide, TIDE_REFUSED, "%s: %.*s", sync_why(tide->sync), (int)(tide->post_body.bytes < 120 ? tide->post_body.bytes : 120),
                                                    tide->post_body.at == NULL ? "" : tide->post_body.at);
     if (what == SYNC_HTTP_TOKEN) {
-        if (tide->options.on_token != NULL && tide_run(tide, end_ms - clock_monotonic_ms(), has_token, tide)) return TIDE_OK;
+        if (wait_for_token(tide, end_ms)) return TIDE_OK;
         return tide_fail(tide, TIDE_UNAUTHORISED, "%s", tide_code_text(TIDE_UNAUTHORISED));
     }
-    if (clock_monotonic_ms() + retry_ms >= end_ms) return tide_fail(tide, TIDE_TIMEOUT, "%s; it says to come back in %lld ms", sync_why(tide->sync), (long long)retry_ms);
-    tide_run(tide, retry_ms, NULL, NULL);
+    if (retry_ms >= left_ms(end_ms))
+        return tide_fail(tide, TIDE_TIMEOUT, "%s; it says to come back in %lld ms", sync_why(tide->sync), (long long)retry_ms);
+    if (tide->machine.post == NULL) tide_run(tide, retry_ms, NULL, NULL);
     return TIDE_OK;
 }
 
-enum tide_code tide_sync(struct tide *tide, enum tide_mode mode, int64_t timeout_ms)
+static enum tide_code take_token(struct tide *tide, int64_t end_ms)
 {
-    int64_t end_ms = clock_monotonic_ms() + timeout_ms;
+    struct store_moment now = tide_now(tide);
+    if (sync_token(tide->sync).bytes > 0) return TIDE_OK;
+    sync_ask_token(tide->sync, &now);
+    return wait_for_token(tide, end_ms) ? TIDE_OK : tide_fail(tide, TIDE_UNAUTHORISED, "there is no token");
+}
+
+enum tide_code tide_sync_until(struct tide *tide, enum tide_mode mode, int64_t end_ms, bool (*may_go_on)(void *ctx), void *ctx, bool *ret_progress)
+{
     bool more = true;
-    if (tide->url == NULL || (unsigned)mode > TIDE_PULL_ONLY) return tide_fail(tide, TIDE_INVALID, "url and a mode are needed");
-    if (tide->started || tide->in_callback) return tide_fail(tide, TIDE_MISUSE, "it syncs already");
-    enum tide_code code = tide_need_transport(tide, NULL);
+    if (tide->url == NULL && tide->machine.post == NULL) return tide_fail(tide, TIDE_INVALID, "url is needed");
+    enum tide_code code = tide->machine.post != NULL ? TIDE_OK : tide_need_transport(tide, NULL);
     if (code != TIDE_OK) return code;
-    if (transport_is_foreign(tide->transport)) return tide_fail(tide, TIDE_MISUSE, "not on an attached loop: it blocks");
-    if (!store_lock(tide->store)) return tide_fail(tide, TIDE_BUSY, "another process syncs this store");
     store_refresh(tide->store);
     sync_begin_round(tide->sync);
-    if (sync_token(tide->sync).bytes == 0) {
-        struct store_moment now = tide_now(tide);
-        sync_ask_token(tide->sync, &now);
-        if (tide->options.on_token == NULL || !tide_run(tide, timeout_ms, has_token, tide)) code = tide_fail(tide, TIDE_UNAUTHORISED, "there is no token");
-    }
-    while (code == TIDE_OK && more) {
+    code = take_token(tide, end_ms);
+    while (code == TIDE_OK && more && may_go_on(ctx)) {
         struct store_moment now = tide_now(tide);
         struct buf body;
         buf_init(&body, SYNC_BODY_BYTES_MAX);
         if (!sync_http_request(tide->sync, (enum sync_mode)mode, &body, &now)) more = false;
-        else if ((code = call(tide, buf_span(&body), end_ms)) == TIDE_OK) code = go_on(tide, end_ms, &more);
+        else if ((code = call(tide, buf_span(&body), end_ms)) == TIDE_OK) code = go_on(tide, end_ms, &more, ret_progress);
         buf_fini(&body);
+        if (code == TIDE_OK && more && left_ms(end_ms) == 0) code = tide_fail(tide, TIDE_TIMEOUT, "there is more than there was time for");
     }
+    return code;
+}
+
+static bool always(void *ctx)
+{
+    (void)ctx;
+    return true;
+}
+
+enum tide_code tide_sync(struct tide *tide, enum tide_mode mode, int64_t timeout_ms)
+{
+    bool progress = false;
+    int64_t end_ms = clock_monotonic_ms() + timeout_ms;
+    if (tide->url == NULL || (unsigned)mode > TIDE_PULL_ONLY) return tide_fail(tide, TIDE_INVALID, "url and a mode are needed");
+    if (tide->started || tide->in_callback) return tide_fail(tide, TIDE_MISUSE, "it syncs already");
+    if (tide->transport != NULL && transport_is_foreign(tide->transport)) return tide_fail(tide, TIDE_MISUSE, "not on an attached loop: it blocks");
+    if (!store_lock(tide->store)) return tide_fail(tide, TIDE_BUSY, "another process syncs this store");
+    store_set_deadline(tide->store, end_ms);
+    enum tide_code code = tide_sync_until(tide, mode, end_ms, always, NULL, &progress);
+    store_set_deadline(tide->store, 0);
     store_unlock(tide->store);
     tide_deliver(tide);
     return code;

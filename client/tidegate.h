@@ -19,8 +19,8 @@
  *
  * THREADS AND PROCESSES  a handle belongs to one thread at a time. The library makes no threads and has no globals. Several handles,
  * in several threads or processes, may open one file; one of them syncs, the others see what comes (tide_poll()).
- * CALLBACKS  come only out of tide_run(), tide_poll(), the tide_io_ functions and the attached loop: never out of a write. They may
- * call anything but tide_close() and tide_run(). Texts handed to them are valid during the call.
+ * CALLBACKS  come only out of tide_run(), tide_run_due(), tide_poll(), the tide_io_ functions and the attached loop: never out of a write.
+ * They may call anything but tide_close() and what waits. Texts handed to them are valid during the call.
  * TEXTS  are UTF-8 with a NUL behind; bodies and values are JSON, carried byte for byte. What you hand in is copied.
  * TIMES  `_ms` are milliseconds; a moment is since 1970, by the clock of whom it says.
  * ERRORS  every function that can fail returns enum tide_code; tide_message() has a sentence on the last one of a handle. After
@@ -98,6 +98,12 @@ struct tide_event {
     bool purged;
 };
 
+enum tide_work_result {
+    TIDE_WORK_WELL = 0,
+    TIDE_WORK_AGAIN = 1,     /* after its backoff */
+    TIDE_WORK_FAILED = 2     /* for good: what was appended to it goes with it; what is periodic waits for its next time */
+};
+
 /* ---- opening ---- */
 
 struct tide_options {
@@ -120,6 +126,9 @@ struct tide_options {
     void (*on_event)(void *ctx, struct tide *tide, const struct tide_event *event);
     /* A (fresh) token is wanted: call tide_set_token(), now or whenever you have it. Asked again every 30 s. */
     void (*on_token)(void *ctx, struct tide *tide);
+    /* Work of yours is to be done (TIDE_WORK_APP), within so long: out of tide_run_due(). */
+    enum tide_work_result (*on_work)(void *ctx, struct tide *tide, const char *name, const char *input, int64_t within_ms);
+    const char *system_root; /* /sys and /proc are read under it; NULL: "" */
     void *ctx;
 };
 
@@ -279,6 +288,75 @@ enum tide_choice { TIDE_LATER = 0, TIDE_THEIRS = 1, TIDE_MINE = 2, TIDE_MERGED =
 /* Asked of each conflict in a `manual` collection with one document, as soon as it is known, once. TIDE_LATER leaves the record for the user; TIDE_MERGED wants
  * *ret_merged, a JSON object that stays valid until the next call. NULL: all are left. */
 TIDE_API void tide_set_resolver(struct tide *tide, enum tide_choice (*resolve)(void *ctx, const struct tide_conflict *conflict, const char **ret_merged), void *ctx);
+
+/* ---- background work ----
+ * What the app's own scheduler (Android's WorkManager, iOS's BGTaskScheduler, cron, systemd, `tidegate device run`) is to run now and then
+ * by tide_run_due(). It is kept in the store: names, constraints, attempts and times survive kill and reboot. */
+
+enum tide_work_kind { TIDE_WORK_SYNC = 0, TIDE_WORK_PUSH = 1, TIDE_WORK_PULL = 2, TIDE_WORK_APP = 3 /* yours: options.on_work */ };
+enum tide_network { TIDE_NETWORK_NOT_NEEDED = 0, TIDE_NETWORK_ANY = 1, TIDE_NETWORK_UNMETERED = 2 };
+struct tide_work {
+    const char *name;        /* 1 to 128 bytes. Needed; everything else may be 0 */
+    enum tide_work_kind kind;
+    const char *input;       /* handed to on_work(), at most 10 KiB; NULL: "" */
+    int64_t delay_ms;        /* not before */
+    int64_t every_ms;        /* again and again, once in each such period, at least 15 minutes; 0: once */
+    int64_t flex_ms;         /* in the last so much of the period, at least 5 minutes; 0: anywhere in it */
+    enum tide_network network; /* all of these must hold; when one goes while it runs, it stops between two batches and waits */
+    bool charging, battery_not_low, storage_not_low;
+    bool linear;             /* the backoff after a run that was not well: grows by itself; else it doubles */
+    int64_t backoff_ms;      /* from 10 s to 5 h; 0: 30 s */
+};
+/* Where there is work of that name: keeps that alone, puts this in its place, or runs this when that is done. */
+enum tide_exists { TIDE_KEEP = 0, TIDE_REPLACE = 1, TIDE_APPEND = 2 };
+TIDE_API enum tide_code tide_work_add(struct tide *tide, const struct tide_work *work, enum tide_exists exists); /* TIDE_INVALID, _TOO_LARGE: 256 are there */
+TIDE_API enum tide_code tide_work_cancel(struct tide *tide, const char *name); /* one that runs stops between two batches. TIDE_NOT_FOUND */
+
+enum tide_why {
+    TIDE_WHY_DUE = 0,        /* nothing stands in its way: tide_run_due() runs it */
+    TIDE_WHY_NO_WORK = 1,
+    TIDE_WHY_TIME = 2,       /* its delay, or its period */
+    TIDE_WHY_BACKOFF = 3,    /* the last run was not well */
+    TIDE_WHY_BEHIND = 4,     /* what it was appended to is not done */
+    TIDE_WHY_NETWORK = 5, TIDE_WHY_UNMETERED = 6, TIDE_WHY_CHARGING = 7, TIDE_WHY_BATTERY = 8, TIDE_WHY_STORAGE = 9,
+    TIDE_WHY_BUSY = 10       /* another process syncs this store */
+};
+struct tide_work_state {
+    struct tide_work work;   /* but for delay_ms */
+    enum tide_why why;
+    int64_t next_ms;         /* in so long time is no hindrance; -1: it waits for something else */
+    uint64_t attempts;       /* runs in a row that were not well */
+    const char *outcome;     /* of its last run: `well`, `more`, `retry`, `failed`, `running`, `killed`; "": none is remembered */
+    const char *reason;      /* why it ended so; "" */
+    int64_t ran_ms;          /* when that began, by this device's clock */
+    const char *looked_why;  /* what it waited for when tide_run_due() last passed it by; "" */
+    int64_t looked_ms;       /* and since when it does */
+};
+TIDE_API enum tide_code tide_work_list(struct tide *tide, bool (*each)(void *ctx, const struct tide_work_state *state), void *ctx);
+
+struct tide_due {
+    uint64_t ran, well;      /* runs, and how many of them were well */
+    int64_t next_ms;         /* call again in so long; 0: there is more now; -1: nothing waits for a time alone */
+};
+/* Runs what is due, the longest overdue first, and returns within that time: it stops between two batches, and holds no lock then. What
+ * was not done stays due. On a handle that is started, sync work is done when all has come through. TIDE_BUSY, _MISUSE, _IO, _FULL. */
+TIDE_API enum tide_code tide_run_due(struct tide *tide, int64_t within_ms, struct tide_due *ret_due);
+
+struct tide_reason {
+    enum tide_why why;
+    const char *name;        /* of the work; "" */
+    const char *sentence;    /* for your log: with how its last run ended. Valid until the next call, as `name` is */
+    int64_t next_ms;         /* as above */
+};
+/* Why work of that name (NULL: the first of all that will) does not run now. */
+TIDE_API void tide_why_not(struct tide *tide, const char *name, struct tide_reason *ret_reason);
+
+/* What the app knows of its system; TIDE_ASK_SYSTEM: read from Linux's /proc and /sys when it is needed. */
+enum tide_known { TIDE_ASK_SYSTEM = 0, TIDE_NO = 1, TIDE_YES = 2 };
+struct tide_conditions {
+    enum tide_known network, unmetered, charging, battery_low, storage_low;
+};
+TIDE_API void tide_set_conditions(struct tide *tide, const struct tide_conditions *conditions); /* NULL: all from the system */
 
 /* ---- moving along ---- */
 

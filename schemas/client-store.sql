@@ -1,4 +1,4 @@
--- The store of a device (libtidegate): one SQLite file, version 1 (PRAGMA user_version), application_id 0x54494445 ("TIDE").
+-- The store of a device (libtidegate): one SQLite file, version 2 (PRAGMA user_version), application_id 0x54494445 ("TIDE").
 --
 -- The library runs this very text to make a store, and anyone may open one and read it, while it is in use too:
 --     sqlite3 app.db "SELECT id, body FROM shown WHERE space = 'cart:ana' AND collection = 'items'"
@@ -7,7 +7,8 @@
 -- INVARIANTS
 -- 1. A write of the app is one transaction: the document as shown, its entry in the outbox, its place among the changes.
 -- 2. A push leaves the outbox in the transaction that brings its outcome: with the documents, or as a row of `refused`.
--- 3. `documents.body` is what the app sees: `server` with the pending pushes on top while there are any, else the server's own.
+-- 3. Work is booked as a run that failed before it begins, so that whoever is killed in it comes back after the backoff.
+-- 4. `documents.body` is what the app sees: `server` with the pending pushes on top while there are any, else the server's own.
 
 CREATE TABLE store (              -- one row: who this device is, and what it knows of clocks
   one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -126,3 +127,39 @@ CREATE TABLE indexes (            -- declared by the app; each is an index of SQ
 CREATE VIEW shown AS              -- what the app sees, by names
   SELECT spaces.name AS space, collection, documents.id AS id, body, rev, born, time, documents.user AS user, pending, seq, added_seq, changed_ms
   FROM documents JOIN spaces ON spaces.id = documents.space WHERE body IS NOT NULL;
+
+-- SINCE VERSION 2
+
+CREATE TABLE work (               -- background work, until it is over
+  id INTEGER PRIMARY KEY,         -- in the order in which it was asked for
+  name TEXT NOT NULL,             -- of several rows with one name each waits for those before it
+  kind INTEGER NOT NULL,          -- 0: sync, 1: push only, 2: pull only, 3: the app's own
+  input TEXT NOT NULL,            -- handed to the app
+  every_ms INTEGER NOT NULL,      -- its period; 0: once
+  flex_ms INTEGER NOT NULL,       -- the last part of the period, in which it runs
+  network INTEGER NOT NULL,       -- 0: none is needed, 1: any, 2: one that is not metered
+  charging INTEGER NOT NULL,      -- 1: only while charging,
+  battery INTEGER NOT NULL,       -- while the battery is not low,
+  storage INTEGER NOT NULL,       -- while there is room on the disk
+  linear INTEGER NOT NULL,        -- 1: the backoff grows by itself each time; 0: it doubles
+  backoff_ms INTEGER NOT NULL,
+  attempts INTEGER NOT NULL,      -- runs in a row that were not well, one under way included
+  since_boot TEXT NOT NULL,       -- it waits since this moment, by the boot clock,
+  since_boot_ms INTEGER NOT NULL,
+  since_wall_ms INTEGER NOT NULL, -- the wall clock,
+  since_server_ms INTEGER NOT NULL, -- and the server's; 0: not known
+  wait_ms INTEGER NOT NULL,       -- for so long,
+  end_ms INTEGER NOT NULL,        -- and its period ends so long after that moment
+  why TEXT NOT NULL,              -- what it waited for when that was last looked at; '': it was due
+  looked_ms INTEGER NOT NULL      -- by the wall clock, when `why` was written
+);
+CREATE INDEX work_name ON work(name, id);
+
+CREATE TABLE work_runs (          -- the last 20 runs
+  id INTEGER PRIMARY KEY,
+  name TEXT NOT NULL,
+  began_ms INTEGER NOT NULL,      -- by the wall clock
+  took_ms INTEGER NOT NULL,
+  outcome TEXT NOT NULL,          -- `running`, `killed`, `well`, `more` (its time was over, or a constraint went), `retry`, `failed`
+  reason TEXT NOT NULL
+);

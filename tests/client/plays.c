@@ -153,6 +153,19 @@ static void look_at_refusals(struct play *play, size_t at, bool settle)
     play->counts[2] += (unsigned)settling.count;
 }
 
+/* Background work is asked for, replaced, appended to, cancelled; and run, in a process that began for it or in one that was there. */
+static void ask_for_work(struct play *play, struct tide *tide)
+{
+    static const char *const names[] = {"once", "often", "chain"};
+    size_t which = (size_t)chance(play, 3);
+    struct tide_work work = {.name = names[which], .kind = chance(play, 3) == 0 ? TIDE_WORK_PUSH : TIDE_WORK_SYNC, .delay_ms = (int64_t)chance(play, 3) * 1000,
+        .every_ms = which == 1 ? 900000 : 0, .flex_ms = chance(play, 2) == 0 ? 300000 : 0, .linear = chance(play, 2) == 0, .charging = chance(play, 2) == 0};
+    enum tide_code code = chance(play, 8) == 0 ? tide_work_cancel(tide, work.name) : tide_work_add(tide, &work, which == 2 ? TIDE_APPEND : (enum tide_exists)chance(play, 2));
+    MUST(code == TIDE_OK || code == TIDE_NOT_FOUND || code == TIDE_TOO_LARGE);
+    tide_set_conditions(tide, &(struct tide_conditions){.charging = chance(play, 2) == 0 ? TIDE_YES : TIDE_NO});
+    play->counts[8]++;
+}
+
 static void let_something_through(struct play *play);
 
 struct patience {
@@ -164,7 +177,25 @@ static bool go_on(void *ctx)
 {
     struct patience *patience = ctx;
     let_something_through(patience->play);
-    return patience->turns-- > 0;
+    if (patience->turns == 0) return false;
+    patience->turns--;
+    return true;
+}
+
+static void run_work(struct play *play, struct client *client)
+{
+    struct tide_due due = {.ran = 0};
+    struct tide_reason reason;
+    struct patience patience = {play, (unsigned)chance(play, 6000)};
+    client->go_on = go_on;
+    client->go_on_ctx = &patience;
+    MUST(client_run_due(client, &due) == TIDE_OK);
+    client->go_on = NULL;
+    tide_why_not(client->tide, NULL, &reason);
+    MUST(reason.why != TIDE_WHY_DUE || due.next_ms == 0);
+    MUST(reason.sentence[0] != '\0');
+    play->counts[9] += (unsigned)due.ran;
+    play->counts[10] += (unsigned)due.well;
 }
 
 /* ---- what happens to devices ---- */
@@ -285,6 +316,12 @@ static void happen(struct play *play, size_t at)
         else if (chance(play, 4) == 0) write_beside(play, at);
         return;
     }
+    uint64_t work = play->bare ? 99 : chance(play, 20);
+    if (work < 2) {
+        if (work == 0) ask_for_work(play, client->tide);
+        else run_work(play, client);
+        return;
+    }
     uint64_t what = chance(play, 60);
     if (what < 30) write_something(play, at, client->tide);
     else if (what < 34) write_beside(play, at);
@@ -366,6 +403,35 @@ static void everything_has_its_outcome(struct play *play)
     }
 }
 
+static bool count_unending(void *ctx, const struct tide_work_state *state)
+{
+    *(unsigned *)ctx += state->work.every_ms == 0;
+    return true;
+}
+
+/* What is asked for once is done once the world lets it, however often it failed before. */
+static void work_comes_to_its_end(struct play *play)
+{
+    enum { ROUNDS = 64, WORK_MS = 3600000 };
+    for (size_t i = 0; i < CLIENTS && !play->bare; i++) {
+        struct client *client = &play->clients[i];
+        unsigned left = 1;
+        for (int round = 0; round < ROUNDS && left > 0; round++) {
+            struct tide_due due;
+            tide_set_conditions(client->tide, &(struct tide_conditions){.charging = TIDE_YES});
+            MUST(client_run_due(client, &due) == TIDE_OK);
+            left = 0;
+            MUST(tide_work_list(client->tide, count_unending, &left) == TIDE_OK);
+            MUST(left == 0 || due.next_ms >= 0);
+            play->world.rig.now_ms += due.next_ms > 0 && due.next_ms < WORK_MS ? due.next_ms : WORK_MS;
+            hub_tick(play->world.rig.hub, play->world.rig.now_ms);
+        }
+        if (left > 0) fprintf(stderr, "device %zu: %u pieces of work are left\n", i, left);
+        MUST(left == 0);
+    }
+    client_settle(play->all, CLIENTS, HOLD_MS);
+}
+
 static int64_t counter(struct play *play, const char *field)
 {
     int64_t sum = 0;
@@ -441,6 +507,8 @@ static void one_play(uint64_t seed, const char *folder, bool bare, unsigned tota
     subscribe_all(play);
     client_settle(play->all, CLIENTS, HOLD_MS);
     everything_has_its_outcome(play);
+    work_comes_to_its_end(play);
+    everything_has_its_outcome(play);
     nothing_is_lost_or_doubled(play);
     for (size_t i = 0; i < CLIENTS; i++) client_fini(&play->clients[i]);
     world_fini(&play->world);
@@ -462,7 +530,7 @@ int main(int argc, char **argv)
         one_play(seed + i, made, bare, totals);
         rig_dir_remove(made);
     }
-    printf("%llu plays: %u writes, %u by another process, %u refusals, %u restored backups, %u years, %u calls of HTTP, %u made again, %u backups kept for another time\n", (unsigned long long)count, totals[0], totals[1],
-           totals[2], totals[3], totals[4], totals[5], totals[6], totals[7]);
+    printf("%llu plays: %u writes, %u by another process, %u refusals, %u restored backups, %u years, %u calls of HTTP, %u made again, %u backups kept for another time, %u times work was asked for, %u runs, %u of them well\n", (unsigned long long)count, totals[0], totals[1],
+           totals[2], totals[3], totals[4], totals[5], totals[6], totals[7], totals[8], totals[9], totals[10]);
     return 0;
 }

@@ -22,7 +22,9 @@ static void random_bytes(void *ctx, void *ret_bytes, size_t bytes)
     for (size_t i = 0; i < bytes; i++) ((unsigned char *)ret_bytes)[i] = (unsigned char)world_chance(client->world, 256);
 }
 
-struct tide_machine client_machine(struct client *client) { return (struct tide_machine){.ctx = client, .clock = client_now, .random = random_bytes}; }
+static unsigned post(void *ctx, struct span body, struct buf *answer);
+
+struct tide_machine client_machine(struct client *client) { return (struct tide_machine){.ctx = client, .clock = client_now, .random = random_bytes, .post = post}; }
 
 void client_init(struct client *client, struct world *world, size_t at, const char *user, const char *dir)
 {
@@ -55,7 +57,7 @@ const unsigned char *client_store_key(void)
 void client_begin(struct client *client)
 {
     char why[256] = "";
-    struct tide_options options = {.path = client->path, .on_event = on_event, .on_token = on_token, .ctx = client, .store_key = client_store_key()};
+    struct tide_options options = {.path = client->path, .on_event = on_event, .on_token = on_token, .on_work = client->on_work, .ctx = client, .store_key = client_store_key()};
     assert(client->tide == NULL);
     struct tide_machine machine = client_machine(client);
     enum tide_code code = tide_open_on(&options, &machine, &client->tide, why, sizeof why);
@@ -217,27 +219,69 @@ static void on_answer(void *ctx, const struct hub_http_answer *answer)
     free(call);
 }
 
-/* False: nothing was to be asked, or no answer came. */
-static bool call_once(struct client *client, bool (*go_on)(void *ctx), void *ctx)
+static void ask(struct client *client, struct span body)
 {
-    struct store_moment now = client_now(client);
     struct hub_credentials credentials = {.user_bytes = strlen(client->user), .expires_ms = INT64_MAX};
+    struct hub_http_request request = {.post = true, .path = SPAN_LITERAL("sync"), .query = SPAN_LITERAL(""), .body = body, .credentials = &credentials};
     struct call *call = malloc(sizeof *call);
-    struct buf body;
-    bool asked;
     assert(call != NULL);
     *call = (struct call){client, ++client->call};
     client->answered = false;
     memcpy(credentials.user, client->user, credentials.user_bytes);
-    buf_init(&body, 1 << 22);
-    asked = sync_http_request(client->tide->sync, SYNC_BOTH, &body, &now);
-    struct hub_http_request request = {.post = true, .path = SPAN_LITERAL("sync"), .query = SPAN_LITERAL(""), .body = buf_span(&body), .credentials = &credentials};
-    if (asked) (void)hub_http_start(client->world->rig.hub, &request, client->world->rig.now_ms, call, on_answer);
-    else free(call);
+    (void)hub_http_start(client->world->rig.hub, &request, client->world->rig.now_ms, call, on_answer);
     hub_rig_turn(&client->world->rig);
+}
+
+/* False: nothing was to be asked, or no answer came. */
+static bool call_once(struct client *client, bool (*go_on)(void *ctx), void *ctx)
+{
+    struct store_moment now = client_now(client);
+    struct buf body;
+    buf_init(&body, 1 << 22);
+    bool asked = sync_http_request(client->tide->sync, SYNC_BOTH, &body, &now);
+    if (asked) ask(client, buf_span(&body));
     buf_fini(&body);
     while (asked && !client->answered && go_on(ctx)) hub_rig_turn(&client->world->rig);
     return asked && client->answered;
+}
+
+static bool let_all_through(struct client *client)
+{
+    struct world *world = client->world;
+    while (world_ack(world, false) || world_step(world) || world_ask(world) || world_page(world) || world_tell(world)) continue;
+    hub_rig_turn(&world->rig);
+    world->rig.now_ms += QUIET_MS;
+    hub_tick(world->rig.hub, world->rig.now_ms);
+    return client->network;
+}
+
+static unsigned post(void *ctx, struct span body, struct buf *answer)
+{
+    struct client *client = ctx;
+    bool refused = client->network && client->refuse_token;
+    if (refused) client->refuse_token = false;
+    if (refused || !client->network) return refused ? 401 : 0;
+    ask(client, body);
+    bool goes_on;
+    do { /* also where the answer is there at once: it may be to come back later */
+        goes_on = client->go_on == NULL ? let_all_through(client) : client->go_on(client->go_on_ctx);
+        hub_rig_turn(&client->world->rig);
+    } while (goes_on && !client->answered);
+    client->call++;
+    if (!goes_on || !client->answered) return 0;
+    buf_add_text(answer, client->answer);
+    return client->status;
+}
+
+enum tide_code client_run_due(struct client *client, struct tide_due *ret_due)
+{
+    enum { WITHIN_MS = 600000 }; /* by the machine's clock: never over */
+    client_cut(client);
+    tide_stop(client->tide);
+    enum tide_code code = tide_run_due(client->tide, WITHIN_MS, ret_due);
+    enum tide_code started = tide_start(client->tide, TIDE_BOTH);
+    assert(started == TIDE_OK);
+    return code;
 }
 
 unsigned client_sync_once(struct client *client, bool (*go_on)(void *ctx), void *ctx)

@@ -27,6 +27,9 @@ struct client {
     bool answered;
     unsigned status;
     char *answer;
+    bool (*go_on)(void *ctx); /* what the world does while a call of tide_run_due() waits; false: it gives up. NULL: everything comes through */
+    void *go_on_ctx;
+    enum tide_work_result (*on_work)(void *ctx, struct tide *tide, const char *name, const char *input, int64_t within_ms);
     enum tide_choice (*resolve)(void *ctx, const struct tide_conflict *conflict, const char **ret_merged);
 };
 
@@ -42,6 +45,8 @@ void client_cut(struct client *client);               /* the connection ends; th
 void client_boot(struct client *client);              /* the machine starts anew; the process is dead before and after */
 /* Stops, syncs by calls of HTTP for as long as `go_on` gets answers out of the world, and starts again. Returns how many were answered. */
 unsigned client_sync_once(struct client *client, bool (*go_on)(void *ctx), void *ctx);
+/* Stops, runs background work with calls of HTTP (`go_on`), and starts again. */
+enum tide_code client_run_due(struct client *client, struct tide_due *ret_due);
 /* Lets everything through for so long (the world's time), until everybody is quiet. */
 void client_settle(struct client *const *clients, size_t count, int64_t ms);
 struct store_moment client_now(void *ctx);
