@@ -14,10 +14,11 @@
 #include <unistd.h>
 
 #include "core/record.h"
+#include "tests/support/client_backup.h"
 #include "tests/support/client_rig.h"
 #include "tests/support/rig.h"
 
-enum { CLIENTS = 3, ACTIONS = 220, SPACES = 3, MESSAGES_MAX = 512, UNSENT_MAX = 2 * ACTIONS, HOLD_MS = 150000 };
+enum { CLIENTS = 3, ACTIONS = 220, SPACES = 3, MESSAGES_MAX = 512, HOLD_MS = 150000 };
 
 static const char *const spaces[SPACES] = {"cart:ana", "chat:b", "notes:ana:c"};
 static const char *const users[CLIENTS] = {"ana", "ana", "bob"};
@@ -29,13 +30,6 @@ struct message {
     char id[24];
 };
 
-/* The increments in a store that it does not know to have been sent. */
-struct unsent {
-    char device[LIMIT_DEVICE_BYTES_MAX + 1];
-    uint64_t ids[UNSENT_MAX];
-    size_t count;
-};
-
 struct play {
     struct world world;
     char dir[RIG_PATH_BYTES];
@@ -44,7 +38,7 @@ struct play {
     unsigned made[CLIENTS];       /* increments, each client on a field of its own */
     unsigned uncertain[CLIENTS];  /* of them: unknown, or made on a disk that was thrown away */
     unsigned again[CLIENTS];      /* of them: what a former life sent, and a later one sends when the log has forgotten it */
-    struct unsent former[CLIENTS]; /* in the store as it was put back, though in the log */
+    struct backup_unsent former[CLIENTS]; /* in the store as it was put back, though in the log */
     bool has_backup[CLIENTS], is_backup_old[CLIENTS]; /* from before the year */
     unsigned made_at_backup[CLIENTS];
     size_t messages_at_backup[CLIENTS];
@@ -200,68 +194,22 @@ static void run_work(struct play *play, struct client *client)
 
 /* ---- what happens to devices ---- */
 
-static void copy_store(const char *from, const char *to)
-{
-    static const char *const suffixes[] = {"", "-wal", "-shm"};
-    static char room[1 << 16];
-    for (size_t i = 0; i < 3; i++) {
-        char source[300], target[300];
-        snprintf(source, sizeof source, "%s%s", from, suffixes[i]);
-        snprintf(target, sizeof target, "%s%s", to, suffixes[i]);
-        unlink(target);
-        FILE *in = fopen(source, "rb"), *out = in == NULL ? NULL : fopen(target, "wb");
-        for (size_t bytes; out != NULL && (bytes = fread(room, 1, sizeof room, in)) > 0;) MUST(fwrite(room, 1, bytes, out) == bytes);
-        if (in != NULL) fclose(in);
-        if (out != NULL) fclose(out);
-    }
-}
-
-static void find_unsent(const char *path, struct unsent *ret_unsent)
-{
-    struct store *store = NULL;
-    struct store_push push;
-    struct arena arena;
-    uint64_t *ids;
-    char why[256];
-    const struct span incr = SPAN_LITERAL("[{\"op\":\"incr\"");
-    arena_init(&arena, TIDE_ARENA_BYTES_MAX);
-    MUST(store_open_file(path, &(struct store_keys){client_store_key(), NULL}, "none", &store, why, sizeof why) == ERR_OK);
-    snprintf(ret_unsent->device, sizeof ret_unsent->device, "%s", store_self(store)->device);
-    ret_unsent->count = 0;
-    size_t count = store_push_ids(store, &arena, 0, &ids);
-    for (size_t i = 0; i < count; i++) {
-        MUST(store_push_get(store, &arena, ids[i], &push));
-        if (push.sent || push.ops.bytes < incr.bytes || memcmp(push.ops.at, incr.at, incr.bytes) != 0) continue;
-        MUST(ret_unsent->count < UNSENT_MAX);
-        ret_unsent->ids[ret_unsent->count++] = ids[i];
-    }
-    store_close_file(store);
-    arena_fini(&arena);
-}
-
-static bool is_unsent(const struct unsent *unsent, struct span device, uint64_t id)
-{
-    bool found = false;
-    for (size_t i = 0; !found && i < unsent->count; i++) found = unsent->ids[i] == id;
-    return found && span_is(device, unsent->device);
-}
-
 /* Of what a store that was put back holds unsent: what is in the log. */
 static void find_former(struct play *play, size_t at)
 {
-    static struct unsent unsent;
-    struct unsent *former = &play->former[at];
+    static struct backup_unsent unsent;
+    struct backup_unsent *former = &play->former[at];
     struct record record;
     struct arena arena;
-    find_unsent(play->clients[at].path, &unsent);
+    backup_unsent(play->clients[at].path, &unsent);
     snprintf(former->device, sizeof former->device, "%s", unsent.device);
     former->count = 0;
     arena_init(&arena, TIDE_ARENA_BYTES_MAX);
     for (size_t i = 0; i < play->world.durable_count; i++) {
         arena_reset(&arena);
         MUST(record_decode(blob_span(play->world.durable[i]), &arena, &record) == ERR_OK);
-        if (record.kind != RECORD_PUSH || !record.push.has_device || !is_unsent(&unsent, record.push.device, record.push.id)) continue;
-        if (!is_unsent(former, record.push.device, record.push.id)) former->ids[former->count++] = record.push.id;
+        if (record.kind != RECORD_PUSH || !record.push.has_device || !backup_is_unsent(&unsent, record.push.device, record.push.id)) continue;
+        if (!backup_is_unsent(former, record.push.device, record.push.id)) former->ids[former->count++] = record.push.id;
     }
     arena_fini(&arena);
 }
@@ -269,11 +217,11 @@ static void find_former(struct play *play, size_t at)
 /* The log forgets: what of a former life's is still unsent in the store takes effect again. */
 static void forget_former(struct play *play, size_t at)
 {
-    static struct unsent unsent;
-    struct unsent *former = &play->former[at];
-    find_unsent(play->clients[at].path, &unsent);
+    static struct backup_unsent unsent;
+    struct backup_unsent *former = &play->former[at];
+    backup_unsent(play->clients[at].path, &unsent);
     for (size_t i = 0; i < former->count; i++)
-        if (is_unsent(&unsent, span_text(former->device), former->ids[i])) play->again[at]++, play->counts[6]++;
+        if (backup_is_unsent(&unsent, span_text(former->device), former->ids[i])) play->again[at]++, play->counts[6]++;
     former->count = 0;
 }
 
@@ -284,7 +232,7 @@ static void back_up_or_restore(struct play *play, size_t at)
     snprintf(backup, sizeof backup, "%s.backup", client->path);
     if (client->tide != NULL) client_kill(client);
     if (!play->has_backup[at]) {
-        copy_store(client->path, backup);
+        backup_copy(client->path, backup);
         play->has_backup[at] = true;
         play->is_backup_old[at] = false;
         play->made_at_backup[at] = play->made[at];
@@ -292,7 +240,7 @@ static void back_up_or_restore(struct play *play, size_t at)
     } else {
         /* What the life before the restoring sent has reached the log, or never will: `pushed` cannot tell whose it is. */
         while (world_ack(&play->world, false) || world_step(&play->world)) continue;
-        copy_store(backup, client->path);
+        backup_copy(backup, client->path);
         if (play->bare || chance(play, 2) == 0) play->has_backup[at] = false;
         else play->counts[7]++; /* it is put back once more */
         play->uncertain[at] += play->made[at] - play->made_at_backup[at];

@@ -330,7 +330,7 @@ static void it_holds_no_lock_when_it_returns_and_says_who_else_does(void **state
 {
     struct bench *bench = *state;
     struct client *ana = add(bench);
-    struct tide_options options = {.path = ana->path};
+    struct tide_options options = {.path = ana->path, .store_key = client_store_key()};
     struct tide_machine machine = client_machine(ana);
     struct tide *second;
     struct tide_due due;
