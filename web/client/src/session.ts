@@ -7,6 +7,8 @@
  *    committed ends the connection, and the cursors that stand ask for the same again.
  * 2. A push is marked as sent, on the disk, before it is sent.
  * 3. At most LIMITS.inflight pushes to a space are unanswered. After an error the first of them goes again, and in order.
+ * 4. No `after` is below a push whose outcome the log gave on this connection (`floors`): an error may have been answered
+ *    before that push was in the log, and be heard after it. The log would take what goes below for another device's.
  */
 import type { Change, Taken } from './copy.js';
 import { Connection, type ConnectionHost } from './connection.js';
@@ -39,7 +41,6 @@ export interface SessionHost extends ConnectionHost {
 interface Live {
   ref: number; isFresh: boolean; isReady: boolean; isOpen: boolean; isMarking: boolean; fromNothing: boolean;
   base: number | null;  /* the next push's `after`; null: the one it was made with */
-  floor: number;
   sent: Set<number>;
   failed: number;       /* the least id to go again once `retry` is over; 0: none */
   refusals: number;     /* opens refused in a row */
@@ -55,6 +56,7 @@ export class Session {
   readonly #here = new Map<string, Map<string, Person>>();
   readonly #asked = new Map<number, Asked>();
   readonly #seen = new Set<string>();
+  readonly #floors = new Map<string, number>();
   #isDraining = false;
   #ref = 0;
 
@@ -67,6 +69,7 @@ export class Session {
   /* Everything that belongs to the connection goes with it. */
   #end(): void {
     this.#seen.clear();
+    this.#floors.clear();
     for (const space of this.#lives.keys()) this.host.live(space, false);
     this.#lives.clear();
     for (const space of this.#here.keys()) this.host.presence(space, [], 0);
@@ -129,6 +132,7 @@ export class Session {
         const live = this.#lives.get(frame.space);
         if (!live || live.isFresh || !live.isOpen) return;
         this.#judge(await change.update(frame), frame.space, 0, effects, () => {
+          if (frame.user === change.device.user && frame.device === change.device.device) this.#raise(frame.space, frame.push);
           this.flush(frame.space);
           this.#tellSeen(frame.space);
         });
@@ -138,7 +142,10 @@ export class Session {
         if (frame.code === 'busy' || frame.code === 'too_many') effects.push(() => this.#again(frame.space, frame.id, REOPEN_MS));
         else {
           await change.result(frame);
-          effects.push(() => this.flush(frame.space));
+          effects.push(() => {
+            if (frame.at !== undefined) this.#raise(frame.space, frame.id); /* a gateway's own refusal is not in the log */
+            this.flush(frame.space);
+          });
         }
         return;
       case 'closed': {
@@ -192,11 +199,11 @@ export class Session {
   }
   /* A run, or nothing to tell: pushes may go, from behind what the log has of us. */
   #complete(space: string, live: Live, pushed: number): void {
-    live.floor = Math.max(live.floor, pushed);
+    this.#raise(space, pushed);
     live.refusals = 0;
     if (!live.isReady) {
       live.sent.clear();
-      live.base = pushed;
+      live.base = this.#floor(space);
     }
     live.isReady = true;
     live.fromNothing = false;
@@ -285,7 +292,7 @@ export class Session {
   /* ---- spaces ---- */
 
   #born(space: string, isOpen: boolean): Live {
-    const live: Live = { ref: isOpen ? ++this.#ref : 0, isFresh: isOpen, isReady: !isOpen, isOpen, isMarking: false, fromNothing: false, base: null, floor: 0,
+    const live: Live = { ref: isOpen ? ++this.#ref : 0, isFresh: isOpen, isReady: !isOpen, isOpen, isMarking: false, fromNothing: false, base: null,
       sent: new Set(), failed: 0, refusals: 0 };
     this.#lives.set(space, live);
     return live;
@@ -298,7 +305,7 @@ export class Session {
       const options = wanted.get(space) ?? {}, before = this.#lives.get(space), live = this.#born(space, true), state = this.host.space(space);
       const key = JSON.stringify([options.presence ?? false, options.meta ?? null]), group = groups.get(key) ?? { ref: live.ref, options, entries: [] };
       /* What was sent on this connection is on its way still: only a new connection sends it again. */
-      if (before) Object.assign(live, { sent: before.sent, base: before.base, floor: before.floor, refusals: before.refusals, isReady: before.isReady && before.isOpen });
+      if (before) Object.assign(live, { sent: before.sent, base: before.base, refusals: before.refusals, isReady: before.isReady && before.isOpen });
       Object.assign(live, { ref: group.ref, fromNothing });
       group.entries.push({ space, since: fromNothing ? null : state?.cursor ?? null, known: this.#known(space), ...(options.tail !== undefined && { tail: options.tail }) });
       groups.set(key, group);
@@ -345,22 +352,24 @@ export class Session {
       if (!now) return;
       const from = live.failed;
       live.failed = now.failed = 0;
-      this.#rewind(now, from);
+      this.#rewind(space, now, from);
       this.flush(space);
     });
   }
-  #rewind(live: Live, from: number): void {
+  #floor(space: string): number { return this.#floors.get(space) ?? 0; }
+  #raise(space: string, id: number): void { this.#floors.set(space, Math.max(this.#floor(space), id)); }
+  #rewind(space: string, live: Live, from: number): void {
     for (const id of live.sent) if (id >= from) live.sent.delete(id);
-    const base = Math.max(live.floor, ...live.sent);
+    const base = Math.max(this.#floor(space), ...live.sent);
     live.base = base > 0 ? base : null;
   }
   /* Each push of a volley is told the gap; only the first unanswered counts. */
   #gap(space: string, id: number, after: number): void {
     const live = this.#lives.get(space), first = this.host.outbox(space).find((push) => live?.sent.has(push.id));
     if (after > (this.host.space(space)?.last ?? 0)) return void this.#fork(space, after);
-    if (!live || (first && id > first.id)) return;
-    this.#rewind(live, after + 1);
-    live.base = after;
+    if (!live || (first && id > first.id) || id <= this.#floor(space)) return;
+    live.base = Math.max(after, this.#floor(space));
+    for (const sent of live.sent) if (sent > live.base) live.sent.delete(sent);
     this.flush(space);
   }
 

@@ -41,9 +41,9 @@ export class PaperSocket {
 (globalThis as unknown as Json).WebSocket = PaperSocket;
 (globalThis as unknown as Json).crypto ??= webcrypto; // Node 18, which is Debian 12's, has it in the module alone
 
-/** Waits until it holds, for 5 s. */
+/** Waits until it holds, for half a minute and more. */
 export async function until<T>(what: string, holds: () => T): Promise<NonNullable<T>> {
-  for (let tries = 0; tries < 2500; tries++) {
+  for (let tries = 0; tries < 15000; tries++) {
     const found = holds();
     if (found) return found;
     await new Promise((resolve) => setTimeout(resolve, 2));
