@@ -31,6 +31,7 @@ struct edge_conn {
     void *session;           /* the handler's; NULL: refused or gone */
     char *message;           /* while a message comes in pieces */
     size_t message_bytes;
+    size_t unbroken_bytes;    /* of those, from the first on, known to hold no line end: looked through once */
     struct blob *held;       /* taken, to be written behind a pong; then the handler waits */
     bool held_binary;
     bool split;              /* frames of one message came one by one: a ping may have come between, unanswered yet */

@@ -79,12 +79,13 @@ static void hand_over(struct edge_conn *conn, struct span text, bool binary)
 static bool hand_over_lines(struct edge_conn *conn)
 {
     size_t whole = conn->message_bytes;
-    while (whole > 0 && conn->message[whole - 1] != '\n') whole--;
-    if (whole > 0) {
+    while (whole > conn->unbroken_bytes && conn->message[whole - 1] != '\n') whole--;
+    if (whole > conn->unbroken_bytes) {
         hand_over(conn, span_of(conn->message, whole), false);
         conn->message_bytes -= whole;
         memmove(conn->message, conn->message + whole, conn->message_bytes);
     }
+    conn->unbroken_bytes = conn->message_bytes;
     return conn->message_bytes <= conn->edge->message_bytes_max;
 }
 
@@ -114,7 +115,7 @@ static int receive(struct lws *wsi, struct edge_conn *conn, const char *in, size
     char *whole = conn->message;
     size_t whole_bytes = conn->message_bytes;
     conn->message = NULL;
-    conn->message_bytes = 0;
+    conn->message_bytes = conn->unbroken_bytes = 0;
     hand_over(conn, span_of(whole, whole_bytes), binary);
     free(whole);
     return 0;
