@@ -3,94 +3,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "core/hash.h"
-#include "core/json.h"
-#include "tests/checker/checker.h"
-#include "tests/sim/sim.h"
+#include "tests/sim/sim_frame.h"
 
-enum { DOCS_MAX = 512, LIST_MAX = 64, RETRY_MS = 1000, STALE_GAPS_MAX = 50 };
-
-/* A frame taken apart for the history; spans point into it. */
-struct heard {
-    struct checker_event event;
-    struct checker_doc docs[DOCS_MAX];
-    struct checker_refusal refused[LIST_MAX];
-    struct checker_number tails[LIST_MAX], sums[LIST_MAX];
-};
-
-static struct span inside(struct json_value frame, const char *key)
-{
-    struct json_value value = json_find(frame, key);
-    if (value.type == JSON_STRING) return json_inside(value);
-    return value.type == JSON_NUMBER ? value.raw : span_of(NULL, 0);
-}
-
-static uint64_t number(struct json_value frame, const char *key)
-{
-    int64_t value = 0;
-    return json_integer(json_find(frame, key), &value) && value > 0 ? (uint64_t)value : 0;
-}
-
-static void record(struct sim_device *device, struct heard *heard, enum checker_kind kind)
-{
-    heard->event.kind = kind;
-    heard->event.who = span_text(device->name);
-    heard->event.conn = device->in_call ? SIM_CONN_HTTP : 0;
-    heard->event.docs = heard->docs;
-    heard->event.refused = heard->refused;
-    heard->event.tails = heard->tails;
-    heard->event.sums = heard->sums;
-    sim_judge_event(device->sim, &heard->event);
-}
-
-/* ---- taking apart ---- */
-
-static void read_docs(struct heard *heard, struct json_value docs)
-{
-    struct json_iter iter = json_elements(docs);
-    struct json_value doc;
-    while (json_next_element(&iter, &doc)) {
-        assert(heard->event.docs_count < DOCS_MAX);
-        struct checker_doc *one = &heard->docs[heard->event.docs_count++];
-        *one = (struct checker_doc){.collection = inside(doc, "collection"), .id = inside(doc, "id"), .rev = number(doc, "rev"),
-                                    .born = number(doc, "born"), .deleted = json_find(doc, "deleted").type == JSON_TRUE};
-        if (!one->deleted) one->sum = hash_document(one->id, one->rev, json_find(doc, "body").raw);
-    }
-}
-
-static void read_numbers(struct json_value object, struct checker_number *numbers, size_t *count, bool hex)
-{
-    struct json_iter iter = json_members(object);
-    struct json_member member;
-    while (json_next_member(&iter, &member)) {
-        assert(*count < LIST_MAX);
-        struct span text = hex ? json_inside(member.value) : member.value.raw;
-        char digits[24];
-        snprintf(digits, sizeof digits, "%.*s", (int)text.bytes, text.at);
-        numbers[(*count)++] = (struct checker_number){member.key, strtoull(digits, NULL, hex ? 16 : 10)};
-    }
-}
-
-static enum checker_status status_of(struct json_value frame)
-{
-    struct json_value status = json_find(frame, "status");
-    if (json_string_is(status, "applied")) return CHECKER_APPLIED;
-    return json_string_is(status, "conflict") ? CHECKER_CONFLICT : CHECKER_REJECTED;
-}
-
-static void read_refused(struct heard *heard, struct json_value list)
-{
-    struct json_iter iter = json_elements(list);
-    struct json_value one;
-    while (json_next_element(&iter, &one)) {
-        assert(heard->event.refused_count < LIST_MAX);
-        heard->refused[heard->event.refused_count++] = (struct checker_refusal){number(one, "id"), status_of(one), inside(one, "code")};
-    }
-}
+enum { RETRY_MS = 1000, STALE_GAPS_MAX = 50 };
 
 /* ---- documents ---- */
 
-static void take_docs(struct sim_copy *copy, const struct heard *heard)
+static void take_docs(struct sim_copy *copy, const struct sim_heard *heard)
 {
     for (size_t i = 0; i < heard->event.docs_count; i++) {
         const struct checker_doc *doc = &heard->docs[i];
@@ -107,28 +26,10 @@ static void take_docs(struct sim_copy *copy, const struct heard *heard)
     }
 }
 
-/* Those that the server left out because they came out exactly as this device said. */
-static void read_own_docs(struct heard *heard, const struct sim_copy *copy, const struct sim_push *push)
+static uint64_t born_here(void *ctx, const char *key)
 {
-    struct json_value ops, op;
-    char key[SIM_NAME_BYTES];
-    if (push == NULL || !json_check(blob_span(push->ops), &ops, NULL)) return;
-    struct json_iter iter = json_elements(ops);
-    while (json_next_element(&iter, &op)) {
-        struct span collection = inside(op, "collection"), id = inside(op, "id");
-        struct checker_doc *doc = NULL;
-        for (size_t i = 0; i < heard->event.docs_count; i++)
-            if (span_equal(heard->docs[i].collection, collection) && span_equal(heard->docs[i].id, id)) doc = &heard->docs[i];
-        if (doc == NULL) doc = &heard->docs[heard->event.docs_count++];
-        snprintf(key, sizeof key, "%.*s/%.*s", (int)collection.bytes, collection.at, (int)id.bytes, id.at);
-        bool append = json_string_is(json_find(op, "op"), "append");
-        *doc = (struct checker_doc){.collection = collection, .id = id, .rev = heard->event.rev, .deleted = json_string_is(json_find(op, "op"), "delete")};
-        for (size_t i = 0; i < copy->docs_count; i++)
-            if (strcmp(copy->docs[i].key, key) == 0) doc->born = copy->docs[i].born;
-        if (append) doc->born = heard->event.rev;
-        if (!doc->deleted) doc->sum = hash_document(id, doc->rev, json_find(op, "body").raw);
-    }
-    heard->event.own = true;
+    const struct sim_doc *doc = sim_copy_find(ctx, key);
+    return doc == NULL ? 0 : doc->born;
 }
 
 /* ---- outcomes ---- */
@@ -170,7 +71,7 @@ static void settle(struct sim_device *device, size_t space, uint64_t id, bool ap
     sim_copy_settled(copy);
 }
 
-static void settle_up_to(struct sim_device *device, size_t space, const struct heard *heard)
+static void settle_up_to(struct sim_device *device, size_t space, const struct sim_heard *heard)
 {
     struct sim_copy *copy = &device->store.copies[space];
     if (heard->event.pushed > copy->sent_id) { /* another store went by this id */
@@ -230,7 +131,7 @@ static void first_frame(struct sim_copy *copy)
 }
 
 /* A call's answer: it counts where the copy still is where the call found it, and no run of the session's is under way. */
-static void hear_called_page(struct sim_device *device, size_t space, const struct heard *heard)
+static void hear_called_page(struct sim_device *device, size_t space, const struct sim_heard *heard)
 {
     struct sim_copy *copy = &device->store.copies[space];
     if (copy->in_run || heard->event.more || !span_is(heard->event.from, copy->cursor)) return;
@@ -239,24 +140,11 @@ static void hear_called_page(struct sim_device *device, size_t space, const stru
     settle_up_to(device, space, heard);
 }
 
-static void hear_page(struct sim_device *device, size_t space, struct heard *heard, struct json_value frame)
+static void hear_page(struct sim_device *device, size_t space, const struct sim_heard *heard)
 {
     struct sim_copy *copy = &device->store.copies[space];
-    struct checker_event *event = &heard->event;
+    const struct checker_event *event = &heard->event;
     char ref[24];
-    event->ref = inside(frame, "ref");
-    event->from = inside(frame, "from");
-    event->to = inside(frame, "to");
-    event->more = json_find(frame, "more").type == JSON_TRUE;
-    event->reset = json_find(frame, "reset").type == JSON_TRUE;
-    event->pushed = number(frame, "pushed");
-    event->at = number(frame, "head");
-    event->window_ms = (int64_t)number(frame, "window") * 1000;
-    read_docs(heard, json_find(frame, "docs"));
-    read_refused(heard, json_find(frame, "refused"));
-    read_numbers(json_find(frame, "tail"), heard->tails, &event->tails_count, false);
-    read_numbers(json_find(frame, "sum"), heard->sums, &event->sums_count, true);
-    record(device, heard, CHECKER_PAGE);
     snprintf(ref, sizeof ref, "%u", copy->ref);
     if (device->in_call) {
         hear_called_page(device, space, heard);
@@ -283,17 +171,16 @@ static void hear_page(struct sim_device *device, size_t space, struct heard *hea
     if (copy->once) copy->wanted = copy->live = copy->once = false;
 }
 
-static void hear_current(struct sim_device *device, struct heard *heard, struct json_value frame)
+static void hear_current(struct sim_device *device, struct sim_heard *heard, struct json_value frame)
 {
     struct json_iter iter = json_elements(json_find(frame, "spaces"));
     struct json_value entry;
     char ref[24];
     while (json_next_element(&iter, &entry)) {
-        size_t space = sim_space(device->sim, inside(entry, "space"));
+        size_t space = sim_space(device->sim, sim_frame_word(entry, "space"));
         struct sim_copy *copy = &device->store.copies[space];
-        heard->event = (struct checker_event){.ref = inside(frame, "ref"), .space = inside(entry, "space"), .to = inside(entry, "cursor"),
-                                              .pushed = number(entry, "pushed"), .window_ms = (int64_t)number(entry, "window") * 1000};
-        record(device, heard, CHECKER_CURRENT);
+        sim_frame_read_current(frame, entry, heard);
+        sim_frame_record(device, heard);
         snprintf(ref, sizeof ref, "%u", copy->ref);
         if (!copy->wanted || !span_is(heard->event.ref, ref)) continue;
         first_frame(copy);
@@ -304,22 +191,14 @@ static void hear_current(struct sim_device *device, struct heard *heard, struct 
     }
 }
 
-static void hear_update(struct sim_device *device, size_t space, struct heard *heard, struct json_value frame)
+static void hear_update(struct sim_device *device, size_t space, struct sim_heard *heard, struct json_value frame)
 {
     struct sim_copy *copy = &device->store.copies[space];
-    struct checker_event *event = &heard->event;
-    event->from = inside(frame, "prev");
-    event->to = inside(frame, "cursor");
-    event->rev = number(frame, "rev");
-    event->log_ms = (int64_t)number(frame, "time");
-    event->user = inside(frame, "user");
-    event->device = inside(frame, "device");
-    event->id = number(frame, "push");
+    const struct checker_event *event = &heard->event;
     bool mine = span_is(event->user, device->user) && span_is(event->device, device->store.id);
-    struct json_value docs = json_find(frame, "docs");
-    if (docs.type == JSON_ARRAY) read_docs(heard, docs);
-    else read_own_docs(heard, copy, mine ? sim_copy_push(copy, event->id) : NULL);
-    record(device, heard, CHECKER_UPDATE);
+    const struct sim_push *push = mine ? sim_copy_push(copy, event->id) : NULL;
+    if (json_find(frame, "docs").type != JSON_ARRAY && push != NULL) sim_frame_own_docs(heard, blob_span(push->ops), born_here, copy);
+    sim_frame_record(device, heard);
     if (!copy->live) return; /* of a subscription that was replaced or closed */
     if (!span_is(event->from, copy->cursor)) {
         sim_device_reopen(device, space);
@@ -331,39 +210,25 @@ static void hear_update(struct sim_device *device, size_t space, struct heard *h
     if (mine) settle(device, space, event->id, true, span_of(NULL, 0), true);
 }
 
-static void hear_result(struct sim_device *device, size_t space, struct heard *heard, struct json_value frame)
+static void hear_result(struct sim_device *device, size_t space, const struct sim_heard *heard)
 {
     struct sim_copy *copy = &device->store.copies[space];
-    struct checker_event *event = &heard->event;
-    event->id = number(frame, "id");
-    event->status = status_of(frame);
-    event->code = inside(frame, "code");
-    event->to = inside(frame, "cursor");
-    event->at = number(frame, "at");
-    read_docs(heard, json_find(frame, "docs"));
-    record(device, heard, CHECKER_RESULT);
+    const struct checker_event *event = &heard->event;
     if (copy->live && !copy->in_run && event->docs_count > 0 && event->at >= copy->seen_rev) take_docs(copy, heard);
     settle(device, space, event->id, event->status == CHECKER_APPLIED, event->code, event->to.bytes > 0);
 }
 
-static void hear_history(struct sim_device *device, size_t space, struct heard *heard, struct json_value frame)
+static void hear_history(struct sim_device *device, size_t space, const struct sim_heard *heard)
 {
     struct sim_copy *copy = &device->store.copies[space];
-    heard->event.at = number(frame, "at");
-    read_docs(heard, json_find(frame, "docs"));
-    record(device, heard, CHECKER_HISTORY);
     if (copy->live && !copy->in_run && heard->event.at >= copy->seen_rev) take_docs(copy, heard);
 }
 
-static void hear_error(struct sim_device *device, size_t space, struct heard *heard, struct json_value frame)
+static void hear_error(struct sim_device *device, size_t space, const struct sim_heard *heard, struct json_value frame)
 {
     struct sim_copy *copy = &device->store.copies[space];
-    struct checker_event *event = &heard->event;
-    int64_t retry_ms = (int64_t)number(frame, "retry");
-    event->id = number(frame, "id");
-    event->after = number(frame, "after");
-    event->code = inside(frame, "code");
-    record(device, heard, CHECKER_ERROR);
+    const struct checker_event *event = &heard->event;
+    int64_t retry_ms = (int64_t)sim_frame_number(frame, "retry");
     struct sim_push *push = sim_copy_push(copy, event->id);
     bool not_there = span_is(event->code, "forked") || span_is(event->code, "gap");
     if (push != NULL && not_there) push->sent_conn = 0;
@@ -381,20 +246,16 @@ static void hear_error(struct sim_device *device, size_t space, struct heard *he
         int64_t due_ms = sim_now_ms(device->sim) + (retry_ms > 0 ? retry_ms : RETRY_MS);
         if (event->id != 0 && copy->resend_ms == 0) copy->resend_ms = due_ms;
         if (event->id == 0 && copy->wanted && !copy->live) copy->reopen_ms = due_ms;
-    } else if (!span_is(inside(frame, "ref"), "h")) { /* a look at history may be refused */
+    } else if (!span_is(sim_frame_word(frame, "ref"), "h")) { /* a look at history may be refused */
         sim_fail(device->sim, "%s hears an error %.*s", device->name, (int)event->code.bytes, event->code.at);
     }
 }
 
-static void hear_closed(struct sim_device *device, size_t space, struct heard *heard, struct json_value frame)
+static void hear_closed(struct sim_device *device, size_t space, const struct sim_heard *heard)
 {
     struct sim_copy *copy = &device->store.copies[space];
-    struct checker_event *event = &heard->event;
+    const struct checker_event *event = &heard->event;
     char ref[24];
-    event->ref = inside(frame, "ref");
-    event->code = inside(frame, "code");
-    event->purge = json_find(frame, "purge").type == JSON_TRUE;
-    record(device, heard, CHECKER_CLOSED);
     snprintf(ref, sizeof ref, "%u", copy->ref);
     if (event->ref.bytes > 0 && !span_is(event->ref, ref)) return;
     copy->live = copy->in_run = false;
@@ -410,35 +271,30 @@ static void hear_closed(struct sim_device *device, size_t space, struct heard *h
     if (copy->pushes_count > 0 && copy->resend_ms == 0) copy->resend_ms = sim_now_ms(device->sim) + RETRY_MS;
 }
 
-static void hear_of_space(struct sim_device *device, struct heard *heard, struct json_value frame, struct json_value type)
+static void hear_of_space(struct sim_device *device, struct json_value frame)
 {
-    size_t space = sim_space(device->sim, inside(frame, "space"));
-    heard->event.space = inside(frame, "space");
-    if (json_string_is(type, "ack")) {
-        heard->event.id = number(frame, "id");
-        record(device, heard, CHECKER_ACK);
-    } else if (json_string_is(type, "page")) {
-        if (json_find(frame, "to").type == JSON_NONE) hear_history(device, space, heard, frame);
-        else hear_page(device, space, heard, frame);
-    } else if (json_string_is(type, "update")) {
-        hear_update(device, space, heard, frame);
-    } else if (json_string_is(type, "result")) {
-        hear_result(device, space, heard, frame);
-    } else if (json_string_is(type, "error")) {
-        hear_error(device, space, heard, frame);
-    } else if (json_string_is(type, "closed")) {
-        hear_closed(device, space, heard, frame);
+    struct sim_heard heard;
+    size_t space = sim_space(device->sim, sim_frame_word(frame, "space"));
+    if (!sim_frame_read(frame, &heard)) return;
+    if (heard.event.kind != CHECKER_UPDATE) sim_frame_record(device, &heard);
+    switch ((int)heard.event.kind) {
+    case CHECKER_PAGE: hear_page(device, space, &heard); break;
+    case CHECKER_HISTORY: hear_history(device, space, &heard); break;
+    case CHECKER_UPDATE: hear_update(device, space, &heard, frame); break;
+    case CHECKER_RESULT: hear_result(device, space, &heard); break;
+    case CHECKER_ERROR: hear_error(device, space, &heard, frame); break;
+    case CHECKER_CLOSED: hear_closed(device, space, &heard); break;
+    default: break;
     }
 }
 
 static void hear(struct sim_device *device, struct json_value frame)
 {
     struct json_value type = json_find(frame, "type");
-    struct heard heard;
-    heard.event = (struct checker_event){0};
+    struct sim_heard heard;
     device->frames++;
     if (json_string_is(type, "welcome")) {
-        sim_device_welcome(device, inside(frame, "log"), (int64_t)number(frame, "time"));
+        sim_device_welcome(device, sim_frame_word(frame, "log"), (int64_t)sim_frame_number(frame, "time"));
     } else if (!device->welcome) {
         sim_fail(device->sim, "%s hears %.*s before its welcome", device->name, (int)type.raw.bytes, type.raw.at);
     } else if (json_string_is(type, "current")) {
@@ -448,9 +304,9 @@ static void hear(struct sim_device *device, struct json_value frame)
         sim_edge_leave(conn);
         sim_device_lost(device, conn, 0);
     } else if (json_find(frame, "space").type == JSON_STRING) {
-        hear_of_space(device, &heard, frame, type);
+        hear_of_space(device, frame);
     } else if (json_string_is(type, "error")) {
-        struct span code = inside(frame, "code");
+        struct span code = sim_frame_word(frame, "code");
         if (!span_is(code, "busy")) sim_fail(device->sim, "%s hears an error %.*s", device->name, (int)code.bytes, code.at);
     }
     if (device->forked_space >= 0) sim_device_go_on_forking(device);
@@ -475,7 +331,6 @@ void sim_device_hear_sync(struct sim_device *device, struct span body)
 {
     static const char *const lists[] = {"results", "pages", "errors"};
     struct json_value answer, frame;
-    struct heard heard;
     bool strict = json_check(body, &answer, NULL);
     if (!strict || json_find(answer, "pages").type != JSON_ARRAY) {
         sim_fail(device->sim, "%s hears no answer to its sync: %.*s", device->name, (int)body.bytes, body.at);
@@ -484,10 +339,7 @@ void sim_device_hear_sync(struct sim_device *device, struct span body)
     device->in_call = true;
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
         struct json_iter iter = json_elements(json_find(answer, lists[i]));
-        while (json_next_element(&iter, &frame)) {
-            heard.event = (struct checker_event){0};
-            hear_of_space(device, &heard, frame, json_find(frame, "type"));
-        }
+        while (json_next_element(&iter, &frame)) hear_of_space(device, frame);
     }
     struct checker_event end = {.kind = CHECKER_CUT, .who = span_text(device->name), .conn = SIM_CONN_HTTP};
     sim_judge_event(device->sim, &end);
