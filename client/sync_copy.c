@@ -110,6 +110,8 @@ void sync_hear_page(struct sync *sync, struct store_space *space, struct sync_sp
     sync->progress = true;
     if (tail.type == JSON_OBJECT && json_count(tail) > 0) space->partial = true;
     if (more) return;
+    /* A run from nothing names no deletions: what comes late, and is of before it, tells nothing any more. */
+    if (sync_number(frame, "head") > space->seen_rev) space->seen_rev = sync_number(frame, "head");
     is_whole(sync, space, here, json_find(frame, "window"));
     sync_settle_pushed(sync, space, pushed, json_find(frame, "refused"));
     struct json_value sums = json_find(frame, "sum");

@@ -104,6 +104,7 @@ void sync_settle_pushed(struct sync *sync, struct store_space *space, uint64_t p
             ask_again(sync, space, ids[i]);
             continue;
         }
+        if (!push.sent && space->forked) continue; /* it is held, and `pushed` speaks of the probe behind it: if it was used, that is told so */
         while (!push.answered && json_next_element(&iter, &entry))
             if (sync_number(entry, "id") == ids[i]) found = entry;
         if (found.type == JSON_NONE || !push.sent) sync_settle_applied(sync, space, ids[i], "");

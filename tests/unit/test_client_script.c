@@ -105,6 +105,19 @@ static int tear_down(void **state)
     return 0;
 }
 
+/* The answer to its newest open. */
+static void say_page(struct script *script, const char *space, const char *members)
+{
+    char page[1024];
+    const char *at = script->said, *open = NULL;
+    for (; (at = strstr(at, "\"type\":\"open\",\"ref\":")) != NULL; at++) open = at; /* the newest one's */
+    assert_non_null(open);
+    snprintf(page, sizeof page, "{\"type\":\"page\",\"ref\":%ld,\"space\":\"%s\",\"from\":null,\"to\":\"c\",\"more\":false,\"reset\":true,%s,\"refused\":[]}",
+             strtol(open + strlen("\"type\":\"open\",\"ref\":"), NULL, 10), space, members);
+    forget(script);
+    say(script, page);
+}
+
 /* ---- gaps ---- */
 
 /* Of what was sent twice the first copy came too early, and the second is in the log. */
@@ -137,12 +150,7 @@ static void a_run_from_nothing_that_says_less_than_an_outcome_does_not_undo_it(v
     say(script, "{\"type\":\"error\",\"code\":\"busy\",\"id\":3,\"space\":\"cart:ana\",\"retry\":1000}");
     assert_int_equal(tide_subscribe(script->tide, cart, NULL), TIDE_OK);
     take_output(script);
-    const char *open = strstr(script->said, "\"type\":\"open\",\"ref\":");
-    assert_non_null(open);
-    char page[256];
-    snprintf(page, sizeof page, "{\"type\":\"page\",\"ref\":%ld,\"space\":\"cart:ana\",\"from\":null,\"to\":\"c\",\"docs\":[],\"more\":false,\"reset\":true,\"pushed\":0,\"refused\":[]}", strtol(open + strlen("\"type\":\"open\",\"ref\":"), NULL, 10));
-    forget(script);
-    say(script, page);
+    say_page(script, cart, "\"docs\":[],\"pushed\":0");
     pass(script, 10000);
     expect(script, "\"id\":3,\"after\":2", true);
     expect(script, "\"id\":3,\"after\":0", false);
@@ -179,11 +187,67 @@ static void a_gap_that_is_said_again_and_again_is_believed(void **state)
     assert_true(believed);
 }
 
+/* ---- a run from nothing, and a device id that was used ---- */
+
+static void what_is_older_than_a_run_from_nothing_brings_nothing_back(void **state)
+{
+    struct script *script = *state;
+    struct tide_doc *doc;
+    assert_int_equal(tide_subscribe(script->tide, cart, NULL), TIDE_OK);
+    welcome(script);
+    say_page(script, cart, "\"docs\":[],\"pushed\":0,\"head\":9"); /* the tea was deleted at 9 */
+    say(script, "{\"type\":\"page\",\"space\":\"cart:ana\",\"ref\":0,\"at\":8,\"more\":false,\"docs\":[{\"collection\":\"items\",\"id\":\"tea\",\"rev\":3,"
+                "\"time\":1,\"user\":\"ana\",\"body\":{\"qty\":1}}]}");
+    assert_int_equal(tide_get(script->tide, cart, "items", "tea", &doc), TIDE_NOT_FOUND);
+}
+
+static unsigned refused;
+static void count_refused(void *ctx, struct tide *tide, const struct tide_event *event)
+{
+    (void)ctx;
+    (void)tide;
+    if (event->kind == TIDE_EVENT_REFUSED) refused++;
+}
+
+static void what_was_held_under_a_used_id_is_sent_under_the_new_one(void **state)
+{
+    struct script *script = *state;
+    script->tide->options.on_event = count_refused;
+    refused = 0;
+    assert_int_equal(tide_subscribe(script->tide, cart, NULL), TIDE_OK);
+    for (int i = 0; i < 3; i++) assert_int_equal(tide_incr(script->tide, cart, "items", "tea", "qty", 1, NULL, NULL, NULL), TIDE_OK);
+    assert_int_equal(tide_push(script->tide, "todos:ana", "[]", NULL), TIDE_OK);
+    welcome(script);
+    expect(script, "\"id\":4,\"after\":0,\"space\":\"todos:ana\"", true);
+    /* The log has 1 and 2 of a former life. 3 is held, and a probe asks what is there by now. */
+    say_page(script, cart, "\"docs\":[],\"pushed\":2");
+    expect(script, "\"id\":5,\"after\":2", true);
+    assert_int_equal(refused, 2);
+    say(script, "{\"type\":\"result\",\"id\":5,\"space\":\"cart:ana\",\"status\":\"applied\",\"cursor\":\"c\",\"at\":0,\"docs\":[]}");
+    /* It is cut off before it may take another id: what went to another space is unanswered. */
+    tide_io_disconnected(script->tide, 1006, "cut");
+    pass(script, 70000);
+    welcome(script);
+    say_page(script, cart, "\"docs\":[],\"pushed\":5");
+    assert_int_equal(refused, 2);
+    say(script, "{\"type\":\"result\",\"id\":4,\"space\":\"todos:ana\",\"status\":\"applied\",\"cursor\":\"c\",\"at\":0,\"docs\":[]}");
+    assert_true(tide_io_wants_close(script->tide));
+    tide_io_disconnected(script->tide, 0, "a new id");
+    pass(script, 1);
+    forget(script);
+    welcome(script);
+    say_page(script, cart, "\"docs\":[],\"pushed\":0");
+    expect(script, "\"id\":1,\"after\":0,\"space\":\"cart:ana\"", true);
+    expect(script, "incr", true);
+    assert_int_equal(refused, 2);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_gap_heard_behind_an_outcome_does_not_undo_it), TEST(a_run_from_nothing_that_says_less_than_an_outcome_does_not_undo_it),
-        TEST(a_gap_of_what_was_sent_behind_an_outcome_is_believed), TEST(a_gap_that_is_said_again_and_again_is_believed)};
+        TEST(a_gap_of_what_was_sent_behind_an_outcome_is_believed), TEST(a_gap_that_is_said_again_and_again_is_believed),
+        TEST(what_is_older_than_a_run_from_nothing_brings_nothing_back), TEST(what_was_held_under_a_used_id_is_sent_under_the_new_one)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
