@@ -179,10 +179,11 @@ void hub_push_append(struct hub_session *session, const struct frame *frame, boo
     if (space != NULL && frame->known > 0) hub_push_known(session, space, frame->known);
     if (space != NULL && hub_space_is_unknown(hub, space)) {
         refuse(session, frame, ERR_UNKNOWN_SPACE, NULL);
-    } else if (space == NULL || space->rules == NULL) {
+    } else if (space == NULL) {
         postpone(session, frame->space, frame->id, ERR_BUSY);
-    } else if (!has_room(session, space, frame)) {
-        postpone(session, frame->space, frame->id, ERR_TOO_MANY);
+    } else if (space->rules == NULL || !has_room(session, space, frame)) {
+        note_failure(session, space, frame->id); /* an ack speaks of all before it: what comes behind is not taken first */
+        postpone(session, frame->space, frame->id, space->rules == NULL ? ERR_BUSY : ERR_TOO_MANY);
     } else if (is_blocked(session, space, frame->id)) {
         postpone(session, frame->space, frame->id, ERR_BUSY);
     } else if (append(session, space, frame, with_device) != ERR_OK) {

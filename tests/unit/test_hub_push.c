@@ -284,6 +284,23 @@ static void no_namespace_is_unknown_before_every_owner_has_told_those_in_force(v
     assert_int_equal(rig->appends_count, 0);
 }
 
+static void what_comes_behind_a_push_to_a_namespace_not_heard_of_yet_is_not_taken_before_it(void **state)
+{
+    struct rig_conn *ana = hub_rig_connect(rig, 0, "ana", "device-01");
+    struct link_tell rules = {.kind = LINK_RULES, .space = SPAN_LITERAL("late"), .version = 1};
+    static const char *const pushes[] = {"{\"type\":\"push\",\"id\":1,\"after\":0,\"space\":\"late:a\",\"ops\":[]}",
+                                         "{\"type\":\"push\",\"id\":2,\"after\":1,\"space\":\"late:a\",\"ops\":[]}"};
+    (void)state;
+    rig->link.down(rig->link.ctx, 0);
+    hub_rig_say(rig, ana, pushes[0]);
+    rig->link.told(rig->link.ctx, &rules);
+    hub_rig_say(rig, ana, pushes[1]);
+    assert_int_equal(rig->appends_count, 0);
+    hub_rig_say(rig, ana, pushes[0]);
+    hub_rig_say(rig, ana, pushes[1]);
+    assert_int_equal(rig->appends_count, 2);
+}
+
 static void after_a_failed_append_every_later_push_of_the_space_fails_until_it_comes_again(void **state)
 {
     struct rig_conn *ana = hub_rig_connect(rig, 0, "ana", "device-01");
@@ -453,6 +470,7 @@ int main(void)
         TEST(what_the_device_knows_is_not_asked_for_and_no_error_of_it_reaches_anybody),
         TEST(an_error_of_the_owner_goes_out_at_once_even_amid_a_run),
         TEST(what_cannot_be_in_the_log_is_refused_without_it), TEST(no_namespace_is_unknown_before_every_owner_has_told_those_in_force),
+        TEST(what_comes_behind_a_push_to_a_namespace_not_heard_of_yet_is_not_taken_before_it),
         TEST(after_a_failed_append_every_later_push_of_the_space_fails_until_it_comes_again),
         TEST(an_append_that_fails_late_holds_back_what_comes_behind),
         TEST(pushes_past_the_inflight_limit_are_too_many_and_known_makes_room),
