@@ -130,6 +130,8 @@ sim-small: $(SIM) ## a failing SEED=n (or FILE=) made small
 	@$(SIM) small $(or $(FILE),$(SEED),1)
 sweep: $(SIM) ## new seeds for SWEEP_SECONDS=180 on all cores; SEEDS=n: so many; FROM=seed (else the clock's)
 	@$(SIM) sweep $(or $(FROM),0) $(or $(SEEDS),0) $(if $(SEEDS),0,$(SWEEP_SECONDS)) $(shell nproc)
+sweep-libs: $(SIM) ## the same, of those seeds alone that have devices on the C client library
+	@$(SIM) libs $(or $(FROM),0) $(or $(SEEDS),0) $(if $(SEEDS),0,$(SWEEP_SECONDS)) $(shell nproc)
 scenarios: $(SIM) ## the simulator's scenarios against their traces
 	@$(SIM) scenarios $(wildcard tests/sim/scenarios/*.sim)
 scenarios-accept: $(SIM) ## writes those traces
@@ -169,7 +171,7 @@ help: ## this list
 
 .PHONY: web web-measure $(WEB)
 .PHONY: all run install check test soak sabotage sabotage-quick sabotage-check unit unit-asan unit-tsan unit-build fuzz fuzz-run fuzz-clang fuzz-clang-run tidy tidy-test \
-  vectors vectors-check schemas deploy-test deploy-full blackbox kafka browser autobahn sim sim-small sweep scenarios scenarios-accept bench-quick docs docs-check clean help tidegate tools
+  vectors vectors-check schemas deploy-test deploy-full blackbox kafka browser autobahn sim sim-small sweep sweep-libs scenarios scenarios-accept bench-quick docs docs-check clean help tidegate tools
 
 # -- rules --------------------------------------------------------------------------------------------------------
 tidegate: $(OUT)/tidegate

@@ -1,5 +1,5 @@
 /* A run from its first line to the judge's word. */
-#include "tests/sim/sim.h"
+#include "tests/sim/sim_lib.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -159,6 +159,8 @@ static void tell_what_waits(struct sim *sim, char *why, size_t room)
     for (size_t i = 0; i < sim->devices_count; i++) {
         const struct sim_device *device = &sim->devices[i];
         if (sim_device_is_idle(device) || at >= room) continue;
+        if (device->lib != NULL) at += (size_t)snprintf(why + at, room - at, " (on the library, %s, %zu pushes)", sync_state_name(sync_state(device->lib->tide->sync)), device->lib->outbox_count);
+        if (at >= room) break;
         at += (size_t)snprintf(why + at, room - at, " %s%s", device->name, device->welcome ? "" : " is not welcome");
         for (size_t k = 0; k < sim->spaces_count && at < room; k++) {
             const struct sim_copy *copy = &device->store.copies[k];

@@ -54,7 +54,7 @@ bool sim_queue_step(struct sim *sim, int64_t until_us);        /* fires the next
 void sim_queue_fini(struct sim *sim);
 
 /* ---- chance and trace (sim_trace.c) ---- */
-enum sim_stream { SIM_NET, SIM_LOG, SIM_LINK, SIM_HOST, SIM_DEVICE, SIM_STREAMS };
+enum sim_stream { SIM_NET, SIM_LOG, SIM_LINK, SIM_HOST, SIM_DEVICE, SIM_LIB, SIM_STREAMS };
 struct sim_span_us { int64_t least_us, most_us; };
 int64_t sim_delay(struct sim *sim, enum sim_stream stream, struct sim_span_us between);
 bool sim_chance(struct sim *sim, enum sim_stream stream, unsigned percent);
@@ -284,7 +284,6 @@ struct sim_push {
     bool before_reset;             /* made before the newest reset: its bases count for nothing */
     bool unsure;                   /* of a restored store, sent before it heard how far its former life had got: `pushed` may speak of that */
     int64_t first_sent_ms;         /* by the server's time; 0: never */
-    uint32_t sent_conn;            /* the connection that it was last sent by */
     unsigned edited_boot;          /* which boot it was made in, and what the clocks said */
     int64_t edited_ms, edited_wall_ms, edited_ahead_ms;
     bool edited_knows;             /* `edited_ahead_ms`, the server's clock less the wall clock, was known */
@@ -292,6 +291,7 @@ struct sim_push {
     char counter[SIM_NAME_BYTES];
     struct blob *ops;              /* `~A~` stands for the age, `~B7~` for the base 7 */
 };
+struct sim_lib;
 struct sim_copy {                  /* a device's copy of a space: all of it on its disk, but what is said to be of the session */
     bool wanted, purged, in_run, reset_run;
     char cursor[SIM_CURSOR_BYTES]; /* "": null */
@@ -325,6 +325,7 @@ struct sim_device {
     struct sim *sim;
     int at;
     char name[SIM_NAME_BYTES], user[SIM_NAME_BYTES];
+    struct sim_lib *lib;           /* it is one on the client library (sim_lib.h): then nothing of its store is here */
     struct sim_store store, *backup;
     int64_t backup_ms;             /* when that was made, in true time */
     int64_t restored_ms;           /* when the backup was made that it goes on from under its old id; 0: none */
@@ -349,7 +350,7 @@ struct sim_device {
     uint64_t frames;
 };
 struct sim_device *sim_device_find(struct sim *sim, struct span name);
-struct sim_device *sim_device_make(struct sim *sim, struct span name, struct span user);
+struct sim_device *sim_device_make(struct sim *sim, struct span name, struct span user, bool lib);
 void sim_device_fini(struct sim_device *device);
 void sim_device_go(struct sim_device *device, int gateway);       /* online; -1: any gateway */
 void sim_device_stop(struct sim_device *device);                  /* offline */
@@ -359,6 +360,7 @@ void sim_device_reboot(struct sim_device *device);
 void sim_device_set_clock(struct sim_device *device, int64_t wall_ms);
 void sim_device_reinstall(struct sim_device *device);
 void sim_device_backup(struct sim_device *device);
+bool sim_device_can_restore(const struct sim_device *device, const struct sim_device *from);
 void sim_device_restore(struct sim_device *device, const struct sim_device *from); /* from its backup; of another: a copy of that one, which may live on */
 void sim_device_open(struct sim_device *device, size_t space);
 void sim_device_close(struct sim_device *device, size_t space);
@@ -374,6 +376,7 @@ void sim_device_hear_sync(struct sim_device *device, struct span body);
 void sim_device_refuse(struct sim_device *device, size_t space, struct sim_push *push, const char *code); /* a record for its user */
 void sim_device_lost(struct sim_device *device, struct sim_conn *conn, unsigned code); /* its connection is gone; 0: cut */
 void sim_device_hear(struct sim_device *device, struct sim_conn *conn, struct span message);
+void sim_device_pinged(struct sim_device *device);
 bool sim_device_is_idle(const struct sim_device *device);
 void sim_device_fork(struct sim_device *device, size_t space, uint64_t after);
 void sim_device_go_on_forking(struct sim_device *device);
@@ -389,6 +392,7 @@ void sim_copy_drop_docs(struct sim_copy *copy);
 void sim_copy_set_cursor(struct sim_copy *copy, struct span text);
 struct sim_push *sim_copy_push(struct sim_copy *copy, uint64_t id);
 void sim_copy_settled(struct sim_copy *copy);                     /* moves `known`, forgets what lies below */
+void sim_copy_drop_settled(struct sim_copy *copy);                /* wherever they stand: its pushes are to be numbered anew */
 void sim_store_clone(const struct sim_store *from, struct sim_store *ret_to);
 void sim_store_drop(struct sim_store *store);
 
@@ -411,6 +415,9 @@ struct sim_plan {
 };
 void sim_plan_add(struct sim_plan *plan, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void sim_plan_fini(struct sim_plan *plan);
+/* In the plans of seeds that it divides, about every other device is on the client library (SQLite makes such a plan five times as long). A prime:
+ * whatever the number of processes that share a sweep, each gets its part. */
+#define SIM_LIB_PLANS 31
 void sim_plan_draw(uint64_t seed, struct sim_plan *ret_plan);
 bool sim_plan_read(const char *path, struct sim_plan *ret_plan);
 bool sim_plan_is_fixed(const char *line); /* a setting or a device: the shrinker leaves it */

@@ -59,6 +59,16 @@ void sim_copy_settled(struct sim_copy *copy)
     memmove(copy->pushes, copy->pushes + gone, copy->pushes_count * sizeof *copy->pushes);
 }
 
+void sim_copy_drop_settled(struct sim_copy *copy)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < copy->pushes_count; i++) {
+        if (copy->pushes[i].settled) blob_put(copy->pushes[i].ops);
+        else copy->pushes[left++] = copy->pushes[i];
+    }
+    copy->pushes_count = left;
+}
+
 static void *clone(const void *from, size_t bytes)
 {
     void *to = malloc(bytes + 1);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "tests/checker/checker.h"
-#include "tests/sim/sim.h"
+#include "tests/sim/sim_lib.h"
 
 enum { BACKOFF_MS = 200, BACKOFF_MAX_MS = 8000, SILENCE_MS = 60000, CONNECT_MS = 5000, OWN_MS = 120000, FRAME_BYTES_MAX = 4096 };
 
@@ -37,7 +37,7 @@ void sim_device_new_id(struct sim_device *device)
     device->restored_ms = 0;
 }
 
-struct sim_device *sim_device_make(struct sim *sim, struct span name, struct span user)
+struct sim_device *sim_device_make(struct sim *sim, struct span name, struct span user, bool lib)
 {
     assert(sim->devices_count < SIM_DEVICES_MAX && name.bytes < SIM_NAME_BYTES && user.bytes < SIM_NAME_BYTES);
     struct sim_device *device = &sim->devices[sim->devices_count];
@@ -45,11 +45,13 @@ struct sim_device *sim_device_make(struct sim *sim, struct span name, struct spa
     memcpy(device->name, name.at, name.bytes);
     memcpy(device->user, user.at, user.bytes);
     sim_device_new_id(device);
+    if (lib) sim_lib_make(device);
     return device;
 }
 
 void sim_device_fini(struct sim_device *device)
 {
+    if (device->lib != NULL) sim_lib_fini(device);
     sim_store_drop(&device->store);
     if (device->backup != NULL) sim_store_drop(device->backup);
     free(device->backup);
@@ -148,6 +150,10 @@ void sim_device_go(struct sim_device *device, int gateway)
 {
     device->prefers = gateway;
     if (device->wants_on || device->retired) return;
+    if (device->lib != NULL) {
+        sim_lib_go(device);
+        return;
+    }
     device->wants_on = true;
     device->backoff = 0;
     if (device->conn == NULL) connect_in(device, 0);
@@ -167,7 +173,8 @@ static void drop_conn(struct sim_device *device)
 void sim_device_stop(struct sim_device *device)
 {
     device->wants_on = false;
-    drop_conn(device);
+    if (device->lib != NULL) sim_lib_stop(device);
+    else drop_conn(device);
 }
 
 void sim_device_retire(struct sim_device *device)
@@ -180,6 +187,10 @@ void sim_device_retire(struct sim_device *device)
 void sim_device_crash(struct sim_device *device)
 {
     bool on = device->wants_on;
+    if (device->lib != NULL) {
+        sim_lib_crash(device);
+        return;
+    }
     if (device->conn != NULL) sim_edge_cut(device->conn);
     drop_conn(device);
     if (on) connect_in(device, 500);
@@ -189,9 +200,10 @@ void sim_device_crash(struct sim_device *device)
 void sim_device_reboot(struct sim_device *device)
 {
     sim_trace(device->sim, "%-7s reboots", device->name);
-    sim_device_crash(device);
+    if (device->lib == NULL) sim_device_crash(device);
     device->boot++;
     device->boot_ms = -sim_now_ms(device->sim);
+    if (device->lib != NULL) sim_lib_crash(device);
 }
 
 void sim_device_set_clock(struct sim_device *device, int64_t ahead_ms)
@@ -204,6 +216,10 @@ void sim_device_set_clock(struct sim_device *device, int64_t ahead_ms)
 void sim_device_lost(struct sim_device *device, struct sim_conn *conn, unsigned code)
 {
     if (device->conn != conn) return;
+    if (device->lib != NULL) {
+        sim_lib_lost(device, code);
+        return;
+    }
     sim_trace(device->sim, "%-7s has lost its connection%s", device->name, code == 4409 ? ": the same device connected again" : "");
     if (device->welcome) sim_device_record(device, CHECKER_CUT, SIM_SPACES_MAX, 0);
     /* It does not come back by itself, unless it may have been its own: what it gave up a moment ago arrived late. */
@@ -218,11 +234,21 @@ void sim_device_lost(struct sim_device *device, struct sim_conn *conn, unsigned 
     connect_in(device, 1 + (int64_t)sim_below(device->sim, SIM_DEVICE, (uint64_t)most_ms));
 }
 
+void sim_device_pinged(struct sim_device *device)
+{
+    device->heard_ms = sim_now_ms(device->sim);
+    if (device->lib != NULL) sim_lib_heard(device);
+}
+
 /* ---- its disk ---- */
 
 void sim_device_reinstall(struct sim_device *device)
 {
     bool on = device->wants_on;
+    if (device->lib != NULL) {
+        sim_lib_reinstall(device);
+        return;
+    }
     sim_device_stop(device);
     sim_device_record(device, CHECKER_WIPE, SIM_SPACES_MAX, 0);
     sim_store_drop(&device->store);
@@ -232,6 +258,10 @@ void sim_device_reinstall(struct sim_device *device)
 
 void sim_device_backup(struct sim_device *device)
 {
+    if (device->lib != NULL) {
+        sim_lib_backup(device);
+        return;
+    }
     sim_device_record(device, CHECKER_BACKUP, SIM_SPACES_MAX, 0);
     if (device->backup == NULL) device->backup = calloc(1, sizeof *device->backup);
     else sim_store_drop(device->backup);
@@ -250,9 +280,20 @@ static void enqueue_all(struct sim_device *device)
     }
 }
 
+/* An older backup brings back pushes that the log has forgotten: nobody can tell them from new ones. */
+bool sim_device_can_restore(const struct sim_device *device, const struct sim_device *from)
+{
+    if ((device->lib == NULL) != (from->lib == NULL) || sim_now_ms(device->sim) - from->backup_ms >= SIM_BACKUP_MS_MAX) return false;
+    return from->lib == NULL ? from->backup != NULL : from->lib->backup != NULL;
+}
+
 void sim_device_restore(struct sim_device *device, const struct sim_device *from)
 {
     bool on = device->wants_on;
+    if (device->lib != NULL) {
+        sim_lib_restore(device, from);
+        return;
+    }
     sim_device_stop(device);
     struct checker_event event = {.kind = CHECKER_RESTORE, .who = span_text(device->name), .ref = from == device ? span_of(NULL, 0) : span_text(from->name)};
     sim_judge_event(device->sim, &event);
@@ -268,6 +309,7 @@ void sim_device_restore(struct sim_device *device, const struct sim_device *from
 
 bool sim_device_is_idle(const struct sim_device *device)
 {
+    if (device->lib != NULL) return sim_lib_is_idle(device);
     if (device->wants_on && !device->welcome) return false;
     if (!device->wants_on) return true;
     if (device->conn == NULL || !device->conn->path || device->conn->down_bytes > 0) return false;

@@ -137,7 +137,7 @@ static void arrive_down(struct sim_conn *conn, const struct sim_packet *packet)
     if (!conn->path) return; /* what was written stays in the socket */
     if (packet->kind == PACKET_PING) {
         if (!conn->device_end) return;
-        device->heard_ms = sim_now_ms(sim);
+        if (device->conn == conn) sim_device_pinged(device);
         send_up(conn, PACKET_PONG, NULL);
         return;
     }

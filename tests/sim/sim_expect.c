@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "core/hash.h"
+#include "tests/sim/sim_lib.h"
 #include "tests/sim/sim_words.h"
 
 static size_t count_live(const struct sim_copy *copy)
@@ -30,6 +31,28 @@ static void expect_says(struct sim *sim, const struct sim_device *device, struct
         sim_fail(sim, "line %zu: %s holds another %s, of rev %llu, than %.*s", sim->line, device->name, key, (unsigned long long)doc->rev, (int)body.bytes, body.at);
 }
 
+static void expect_lib(struct sim *sim, struct sim_device *device, struct sim_words *words)
+{
+    size_t space = sim_space(sim, sim_words_next(words));
+    char key[SIM_NAME_BYTES];
+    if (sim_words_is(words, "count")) {
+        expect_number(sim, device->name, "count of documents", sim_lib_count(device, space), words);
+    } else if (sim_words_is(words, "outbox")) {
+        expect_number(sim, device->name, "outbox", sim_lib_pending(device, space), words);
+    } else if (sim_words_is(words, "refused")) {
+        expect_number(sim, device->name, "count of refused pushes", sim_lib_refused(device, space), words);
+        struct span code = sim_words_next(words);
+        if (code.bytes > 0 && !span_is(code, device->lib->refusal)) sim_fail(sim, "line %zu: %s was refused with %s", sim->line, device->name, device->lib->refusal);
+    } else {
+        struct span verb = sim_words_next(words), name = sim_words_next(words), wanted = sim_words_json(words);
+        snprintf(key, sizeof key, "%.*s", (int)name.bytes, name.at);
+        char *body = sim_lib_body(device, space, key);
+        if ((body == NULL) != span_is(verb, "lacks") || (body != NULL && span_is(verb, "says") && !span_is(wanted, body)))
+            sim_fail(sim, "line %zu: %s has %s as %s", sim->line, device->name, key, body == NULL ? "nothing" : body);
+        free(body);
+    }
+}
+
 static void expect_device(struct sim *sim, struct sim_device *device, struct sim_words *words)
 {
     if (sim_words_is(words, "id")) {
@@ -39,6 +62,10 @@ static void expect_device(struct sim *sim, struct sim_device *device, struct sim
     if (sim_words_is(words, "on") || sim_words_is(words, "off")) {
         bool on = words->at[-1] == 'n';
         if (on != device->welcome) sim_fail(sim, "line %zu: %s is %s", sim->line, device->name, on ? "off" : "on");
+        return;
+    }
+    if (device->lib != NULL) {
+        expect_lib(sim, device, words);
         return;
     }
     struct sim_copy *copy = &device->store.copies[sim_space(sim, sim_words_next(words))];

@@ -2,8 +2,8 @@
  * a new one.
  *
  * What its outbox holds up to the log's last id of this device becomes `unknown`; the rest is numbered anew. That last id is told
- * a space at a time (by `forked`, or as `pushed`), and what was sent a moment ago may be in the log too: so nothing is sent any
- * more, and a space waits until it is live here and nothing that this connection sent is unanswered. */
+ * a space at a time (by `forked`, or as `pushed`). What was sent, by whatever connection, may be in the log, or come to be there: it is
+ * sent again under the old id until it has an outcome. Nothing else is sent any more, and a space waits until it is live here. */
 #include <assert.h>
 
 #include "tests/checker/checker.h"
@@ -32,7 +32,7 @@ static bool is_known(const struct sim_device *device, size_t space)
     const struct sim_copy *copy = &device->store.copies[space];
     if (copy->pushes_count == 0) return true;
     for (size_t i = 0; i < copy->pushes_count; i++)
-        if (!copy->pushes[i].settled && copy->pushes[i].sent_conn == device->conn->number) return false;
+        if (!copy->pushes[i].settled && copy->pushes[i].first_sent_ms != 0) return false;
     return (int)space == device->forked_space || copy->purged || copy->live;
 }
 
@@ -40,6 +40,7 @@ static void number_anew(struct sim_device *device, size_t space)
 {
     struct sim_copy *copy = &device->store.copies[space];
     uint64_t after = 0;
+    sim_copy_drop_settled(copy);
     for (size_t i = 0; i < copy->pushes_count; i++) {
         struct sim_push *push = &copy->pushes[i];
         struct checker_event event = {.kind = CHECKER_SETTLE, .who = span_text(device->name), .space = span_text(device->sim->spaces[space]),
@@ -48,7 +49,6 @@ static void number_anew(struct sim_device *device, size_t space)
         push->id = device->store.next_id++;
         push->after = after;
         push->first_sent_ms = 0;
-        push->sent_conn = 0;
         after = push->id;
         sim_device_enqueued(device, space, push);
     }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "tests/sim/sim_frame.h"
+#include "tests/sim/sim_lib.h"
 
 enum { RETRY_MS = 1000, STALE_GAPS_MAX = 50 };
 
@@ -224,24 +225,28 @@ static void hear_history(struct sim_device *device, size_t space, const struct s
     if (copy->live && !copy->in_run && heard->event.at >= copy->seen_rev) take_docs(copy, heard);
 }
 
+/* What is unanswered is sent again, behind what the log has. */
+static void go_on_behind(struct sim_device *device, size_t space, uint64_t after)
+{
+    struct sim_copy *copy = &device->store.copies[space];
+    for (size_t i = 0; i < copy->pushes_count; i++) {
+        if (copy->pushes[i].settled || copy->pushes[i].id <= after) continue;
+        copy->pushes[i].after = after;
+        break;
+    }
+    sim_device_resend(device, space, after);
+}
+
 static void hear_error(struct sim_device *device, size_t space, const struct sim_heard *heard, struct json_value frame)
 {
     struct sim_copy *copy = &device->store.copies[space];
     const struct checker_event *event = &heard->event;
     int64_t retry_ms = (int64_t)sim_frame_number(frame, "retry");
-    struct sim_push *push = sim_copy_push(copy, event->id);
-    bool not_there = span_is(event->code, "forked") || span_is(event->code, "gap");
-    if (push != NULL && not_there) push->sent_conn = 0;
     if (span_is(event->code, "forked")) {
         sim_device_fork(device, space, event->after);
+        go_on_behind(device, space, event->after);
     } else if (span_is(event->code, "gap")) {
-        uint64_t after = true_after(copy, event->id, event->after);
-        for (size_t i = 0; i < copy->pushes_count; i++) {
-            if (copy->pushes[i].settled || copy->pushes[i].id <= after) continue;
-            copy->pushes[i].after = after;
-            break;
-        }
-        sim_device_resend(device, space, after);
+        go_on_behind(device, space, true_after(copy, event->id, event->after));
     } else if (span_is(event->code, "busy") || span_is(event->code, "too_many") || span_is(event->code, "internal")) {
         int64_t due_ms = sim_now_ms(device->sim) + (retry_ms > 0 ? retry_ms : RETRY_MS);
         if (event->id != 0 && copy->resend_ms == 0) copy->resend_ms = due_ms;
@@ -315,6 +320,10 @@ static void hear(struct sim_device *device, struct json_value frame)
 void sim_device_hear(struct sim_device *device, struct sim_conn *conn, struct span message)
 {
     const char *at = message.at, *end = message.at + message.bytes;
+    if (device->lib != NULL) {
+        if (device->conn == conn) sim_lib_hear(device, message);
+        return;
+    }
     while (at < end && device->conn == conn) {
         const char *line_end = memchr(at, '\n', (size_t)(end - at));
         struct json_value frame;

@@ -75,7 +75,7 @@ static void of_world(struct line *line, const struct checker_event *event)
             event->may ? "may read" : "may not read");
         break;
     case CHECKER_FINAL: case CHECKER_RESTORED:
-        add(line, "%s %.*s at %s", event->kind == CHECKER_FINAL ? "truth  " : "stored ", space, event->space.at, place(event->to, a));
+        add(line, "%s %.*s at %s", event->who.bytes > 0 ? "shows" : event->kind == CHECKER_FINAL ? "truth  " : "stored ", space, event->space.at, place(event->to, a));
         add_docs(line, event);
         break;
     case CHECKER_CALM: add(line, "------- calm: what is broken is mended, everybody comes back"); break;

@@ -12,6 +12,7 @@
 #include "core/record.h"
 #include "tests/checker/checker.h"
 #include "tests/sim/sim_judge.h"
+#include "tests/sim/sim_lib.h"
 
 enum { TEXT_BYTES_MAX = 33554432, DOCS_MAX = 2048, PAGES_MAX = 16, CONVERGE_MS = 1000 /* the run goes on for longer than that when all is quiet */ };
 
@@ -369,6 +370,7 @@ static void look_at_all(struct sim *sim)
 static void tell_outboxes(struct sim *sim)
 {
     for (size_t d = 0; d < sim->devices_count; d++) {
+        if (sim->devices[d].lib != NULL) continue;
         for (size_t i = 0; i < sim->spaces_count; i++) {
             const struct sim_copy *copy = &sim->devices[d].store.copies[i];
             uint64_t numbers[64];
@@ -389,6 +391,8 @@ void sim_judge_end(struct sim *sim)
     struct buf text;
     tell_outboxes(sim);
     look_at_all(sim);
+    for (size_t d = 0; d < sim->devices_count; d++)
+        if (sim->devices[d].lib != NULL) sim_lib_tell_end(&sim->devices[d]);
     tell_of(sim, CHECKER_END);
     const struct checker_report *report = checker_finish(sim->judge->checker);
     sim->checks = report->checks;

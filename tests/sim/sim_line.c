@@ -3,7 +3,7 @@
  * FORMAT  `#` begins a comment. D a device, S a space, G `g1`.., W `w1`.., P `p0`.., TIME `10ms` `3s` `5m` `2h` `91d`.
  *   set KEY VALUE               gateways, workers, partitions, form serve|cluster, seed, fsync on|off, journaled on|off; net, append, link, journal,
  *                               page, deliver LEAST..MOST (ms); fail, lose, double, busy, headless PERCENT
- *   space S · device D USER     first of all, where their order matters
+ *   space S · device D USER [lib: one on the C client library]    first of all, where their order matters
  *   go D [G] · stop D · crash D · reboot D · clock D TIME · reinstall D · backup D · restore D [FROM: another's backup] · retire D
  *   cut D · half D (open at one end) · slow D on|off
  *   open D S [once] [tail N] · close D S · push D S OPERATIONS · history D S COLLECTION LIMIT · sync D S G (a call of HTTP, of a space
@@ -21,6 +21,7 @@
 #include <stdlib.h>
 
 #include "core/hash.h"
+#include "tests/sim/sim_lib.h"
 #include "tests/sim/sim_words.h"
 
 #define LOOK_MS 200 /* who syncs finds what another process wrote */
@@ -159,7 +160,8 @@ static bool life_line(struct sim *sim, struct span verb, struct sim_words *words
     }
     if (span_is(verb, "device")) {
         struct span name = sim_words_next(words);
-        sim_device_make(sim, name, sim_words_next(words));
+        struct span user = sim_words_next(words);
+        sim_device_make(sim, name, user, sim_words_is(words, "lib"));
         return true;
     }
     struct sim_device *device = sim_device_find(sim, sim_words_next(&ahead));
@@ -169,8 +171,7 @@ static bool life_line(struct sim *sim, struct span verb, struct sim_words *words
         sim_device_go(device, gateway.bytes == 0 ? -1 : process(sim, gateway, 'g', sim->settings.gateways));
     } else if (span_is(verb, "restore")) {
         struct sim_device *from = ahead.at[0] == '\0' ? device : device_of(sim, &ahead);
-        /* An older one brings back pushes that the log has forgotten: nobody can tell them from new ones. */
-        if (from != NULL && from->backup != NULL && sim_now_ms(sim) - from->backup_ms < SIM_BACKUP_MS_MAX) sim_device_restore(device, from);
+        if (from != NULL && sim_device_can_restore(device, from)) sim_device_restore(device, from);
     } else if (span_is(verb, "clock")) {
         sim_device_set_clock(device, time_ms(sim, sim_words_next(&ahead)));
     } else if (span_is(verb, "retire")) {
@@ -187,11 +188,13 @@ static bool life_line(struct sim *sim, struct span verb, struct sim_words *words
     return true;
 }
 
-static void push_line(struct sim_device *device, size_t space, struct sim_words *words)
+static void push_line(struct sim_device *device, size_t space, struct sim_words *words, bool beside)
 {
     struct sim_written written = {.by = 0};
     sim_ops_read(words, &device->store.copies[space], &written);
-    sim_device_push(device, space, buf_span(&written.ops), written.has_if, written.by, written.counter[0] == '\0' ? NULL : written.counter);
+    const char *counter = written.counter[0] == '\0' ? NULL : written.counter;
+    if (device->lib != NULL) sim_lib_push(device, space, buf_span(&written.ops), written.by, counter, beside);
+    else sim_device_push(device, space, buf_span(&written.ops), written.has_if, written.by, counter);
     buf_fini(&written.ops);
 }
 
@@ -205,11 +208,12 @@ static bool space_line(struct sim *sim, struct span verb, struct sim_words *word
     size_t space = sim_space(sim, sim_words_next(words));
     struct sim_copy *copy = &device->store.copies[space];
     if (push || write) {
-        if (write && copy->resend_ms == 0) copy->resend_ms = sim_now_ms(sim) + LOOK_MS; /* nothing is sent before */
-        push_line(device, space, words);
-        if (write) sim_device_arm(device);
+        if (write && device->lib == NULL && copy->resend_ms == 0) copy->resend_ms = sim_now_ms(sim) + LOOK_MS; /* nothing is sent before */
+        push_line(device, space, words, write);
+        if (write && device->lib == NULL) sim_device_arm(device);
     } else if (sync) {
-        sim_http_sync(sim, device, space, process(sim, sim_words_next(words), 'g', sim->settings.gateways));
+        if (device->lib != NULL) bad(sim, "a modelled device");
+        else sim_http_sync(sim, device, space, process(sim, sim_words_next(words), 'g', sim->settings.gateways));
     } else if (history) {
         char collection[SIM_NAME_BYTES];
         struct span name = sim_words_next(words);

@@ -4,6 +4,7 @@
  *   sim file FILE                     a plan from a file, with its trace
  *   sim small SEED|FILE               a failing one made small
  *   sim sweep FROM COUNT SECONDS JOBS seeds; FROM 0: from the clock; COUNT or SECONDS 0: no bound
+ *   sim libs  FROM COUNT SECONDS JOBS the same, of those seeds alone that have devices on the client library
  *   sim scenarios [accept] FILE..     each against the trace beside it (FILE with .trace for .sim); accept writes it */
 #include <inttypes.h>
 #include <stdio.h>
@@ -132,10 +133,12 @@ int main(int argc, char **argv)
     if (strcmp(verb, "small") == 0) return make_small(argv[2]);
     if (strcmp(verb, "scenarios") == 0 && strcmp(argv[2], "accept") == 0) return scenarios(argv + 3, true);
     if (strcmp(verb, "scenarios") == 0) return scenarios(argv + 2, false);
-    if (strcmp(verb, "sweep") == 0 && argc == 6) {
+    bool libs = strcmp(verb, "libs") == 0;
+    if ((libs || strcmp(verb, "sweep") == 0) && argc == 6) {
         uint64_t from = strtoull(argv[2], NULL, 10);
         if (from == 0) from = (uint64_t)time(NULL) * 1000000;
-        return !sim_sweep(from, strtoull(argv[3], NULL, 10), (unsigned)strtoul(argv[4], NULL, 10), (unsigned)strtoul(argv[5], NULL, 10));
+        if (libs) from += SIM_LIB_PLANS - from % SIM_LIB_PLANS;
+        return !sim_sweep(from, strtoull(argv[3], NULL, 10), libs ? SIM_LIB_PLANS : 1, (unsigned)strtoul(argv[4], NULL, 10), (unsigned)strtoul(argv[5], NULL, 10));
     }
     fprintf(stderr, "see the first lines of tests/sim/sim_main.c\n");
     return 64;

@@ -198,7 +198,12 @@ static void draw_world(struct draw *draw, uint64_t seed)
     if (one_in(draw, 3)) sim_plan_add(draw->plan, "set double %u", 1 + below(draw, 20));
     if (one_in(draw, 3)) sim_plan_add(draw->plan, "set busy %u", 1 + below(draw, 20));
     if (one_in(draw, 3)) sim_plan_add(draw->plan, "set headless %u", 1 + below(draw, 30));
-    for (unsigned i = 0; i < draw->devices; i++) sim_plan_add(draw->plan, "device d%u %s", i, users[one_in(draw, 2) ? 0 : below(draw, USERS)]);
+    struct chance kinds = {.state = seed * UINT64_C(0x9fb21c651e98df25) + 1}; /* of its own: the rest of a plan is as it was without them */
+    bool with_libs = seed % SIM_LIB_PLANS == 0;
+    for (unsigned i = 0; i < draw->devices; i++) {
+        bool lib = chance_below(&kinds, 2) == 0 && with_libs;
+        sim_plan_add(draw->plan, "device d%u %s%s", i, users[one_in(draw, 2) ? 0 : below(draw, USERS)], lib ? " lib" : "");
+    }
     for (unsigned i = 0; i < draw->devices; i++) {
         if (!one_in(draw, 6)) sim_plan_add(draw->plan, "go d%u", i);
         for (unsigned k = 0; k < draw->spaces; k++)

@@ -5,7 +5,7 @@
 
 #include "core/hash.h"
 #include "tests/checker/checker.h"
-#include "tests/sim/sim.h"
+#include "tests/sim/sim_lib.h"
 
 enum { FRAME_BYTES_MAX = 1 << 20, WINDOW_S_UNTOLD = 7776000 };
 
@@ -63,6 +63,11 @@ void sim_device_reopen(struct sim_device *device, size_t space)
 
 void sim_device_open(struct sim_device *device, size_t space)
 {
+    const struct sim_copy *copy = &device->store.copies[space];
+    if (device->lib != NULL) {
+        sim_lib_subscribe(device, space, copy->has_tail ? (int64_t)copy->tail : -1);
+        return;
+    }
     device->store.copies[space].wanted = true;
     sim_device_reopen(device, space);
     sim_device_arm(device);
@@ -72,6 +77,10 @@ void sim_device_close(struct sim_device *device, size_t space)
 {
     struct sim_copy *copy = &device->store.copies[space];
     struct buf text;
+    if (device->lib != NULL) {
+        sim_lib_unsubscribe(device, space);
+        return;
+    }
     copy->wanted = copy->live = false;
     copy->reopen_ms = 0;
     if (!device->welcome) return;
@@ -90,6 +99,10 @@ void sim_device_close(struct sim_device *device, size_t space)
 void sim_device_history(struct sim_device *device, size_t space, const char *collection, uint64_t before, unsigned limit)
 {
     struct buf text;
+    if (device->lib != NULL) {
+        sim_lib_history(device, space, collection, before, limit);
+        return;
+    }
     if (!device->welcome) return;
     buf_init(&text, FRAME_BYTES_MAX);
     buf_add_text(&text, "{\"type\":\"history\",\"ref\":\"h\",\"space\":\"");
@@ -168,7 +181,6 @@ static void send_push(struct sim_device *device, size_t space, struct sim_push *
     add_push(&text, device, space, push);
     say(device, &text);
     buf_fini(&text);
-    push->sent_conn = device->conn->number;
     note_sent(device, space, push, 0);
 }
 
@@ -204,10 +216,7 @@ void sim_device_say_sync(struct sim_device *device, size_t space, struct buf *te
 }
 
 /* Under an id that others went by too, nothing is sent for the first time (sim_fork.c). */
-static bool may_send(const struct sim_device *device, const struct sim_push *push)
-{
-    return device->forked_space < 0 || push->sent_conn == device->conn->number;
-}
+static bool may_send(const struct sim_device *device, const struct sim_push *push) { return device->forked_space < 0 || push->first_sent_ms != 0; }
 
 void sim_device_resend(struct sim_device *device, size_t space, uint64_t past)
 {

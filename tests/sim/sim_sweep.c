@@ -111,14 +111,14 @@ void sim_shrink(const struct sim_plan *plan)
 
 /* ---- sweeping ---- */
 
-static _Noreturn void job(struct board *board, unsigned at, uint64_t from, uint64_t count, unsigned jobs, double until_s)
+static _Noreturn void job(struct board *board, unsigned at, uint64_t from, uint64_t count, uint64_t each, unsigned jobs, double until_s)
 {
     for (uint64_t i = at; (count == 0 || i < count) && now_s() < until_s; i += jobs) {
         struct sim_plan plan = {0};
         struct sim_result first, second;
-        board->jobs[at].seed = from + i;
+        board->jobs[at].seed = from + i * each;
         alarm(TRY_SECONDS); /* one that does not end is a failure too */
-        sim_plan_draw(from + i, &plan);
+        sim_plan_draw(from + i * each, &plan);
         sim_run(&plan, NULL, NULL, &first);
         sim_run(&plan, NULL, NULL, &second);
         sim_plan_fini(&plan);
@@ -174,7 +174,7 @@ static int reap(pid_t *pids, unsigned jobs, unsigned *left)
     return -1;
 }
 
-bool sim_sweep(uint64_t from, uint64_t count, unsigned seconds, unsigned jobs)
+bool sim_sweep(uint64_t from, uint64_t count, uint64_t each, unsigned seconds, unsigned jobs)
 {
     struct board *board = share(sizeof *board);
     pid_t pids[JOBS_MAX];
@@ -186,7 +186,7 @@ bool sim_sweep(uint64_t from, uint64_t count, unsigned seconds, unsigned jobs)
     for (unsigned i = 0; i < jobs; i++) {
         pids[i] = fork();
         assert(pids[i] >= 0);
-        if (pids[i] == 0) job(board, i, from, count, jobs, until_s);
+        if (pids[i] == 0) job(board, i, from, count, each, jobs, until_s);
     }
     int failed = -1;
     for (unsigned turn = 0; left > 0 && failed < 0; turn++) {
