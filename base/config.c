@@ -44,6 +44,7 @@ static const struct config_setting settings[] = {
     {"token", CONFIG_TEXT, CONFIG_DEVICE, "T", NULL, "a JWT, as `tidegate token` prints one", 0, 0, 0},
     {"ca", CONFIG_TEXT, CONFIG_DEVICE, "FILE", NULL, "a PEM file of whom to trust in place of the system's own", 0, 0, 0},
     {"pin", CONFIG_TEXT, CONFIG_DEVICE, "TEXT", NULL, "the base64 of the SHA-256 of the peer's public key: no other is taken", 0, 0, 0},
+    {"root", CONFIG_TEXT, CONFIG_DEVICE, "DIR", NULL, "/proc and /sys are read under it, for the constraints of background work", 0, 0, 0},
     {"user", CONFIG_TEXT, CONFIG_TOKEN, "U", NULL, "the token's `sub`", 0, 0, 0},
     {"ttl", CONFIG_SECONDS, CONFIG_TOKEN, "S", "3600", "how long the token is good for", 1, 3153600000, 0},
     {"grant", CONFIG_LIST, CONFIG_TOKEN, "'chat:*=rw'", NULL, "a grant beyond the namespaces' rules: r or rw; may be given several times", 0, 0, 0},

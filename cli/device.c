@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "client/tidegate.h"
+#include "cli/device_parts.h"
 #include "core/buf.h"
 #include "core/json.h"
 
@@ -44,17 +44,28 @@ static void help(void)
          "  tidegate device --db ana.db --url http://127.0.0.1:8080 --token T sync [SPACE..]   once, then exit\n"
          "  tidegate device --db ana.db --url http://127.0.0.1:8080 --token T watch [SPACE..]  stays, and tells each change\n"
          "  tidegate device --db ana.db status\n"
-         "  tidegate device --db ana.db refused             what the server refused, and what to do: refused retry ID [OPS], refused drop ID\n");
+         "  tidegate device --db ana.db refused             what the server refused, and what to do: refused retry ID [OPS], refused drop ID\n\n"
+         "Background work: syncing that waits for its time, a network, the charger; kept in FILE, with a backoff where it fails.\n\n"
+         "  tidegate device --db ana.db work add upload --push --network any     once, as soon as there is a network\n"
+         "  tidegate device --db ana.db work add nightly --every 86400 --flex 7200 --network unmetered --charging\n"
+         "      also: --delay S, --pull, --battery-not-low, --storage-not-low, --backoff S (10 to 18000), --linear; where there is work of\n"
+         "      that name it stays as it is, unless --replace, or --append: when that is done\n"
+         "  tidegate device --db ana.db work                what there is, and how it last went; work cancel NAME\n"
+         "  tidegate device --db ana.db why [NAME]          why it does not run now\n"
+         "  tidegate device --db ana.db --url .. --token .. due [SECONDS]     runs what is due, for so long at most (25): for cron and timers\n"
+         "  tidegate device --db ana.db --url .. --token .. run [SPACE..]     stays, and runs it when it is due\n");
     config_print_help(stdout, CONFIG_DEVICE);
 }
 
-static int fail(const struct device *device, enum tide_code code)
+int device_fail(const struct tide *tide, enum tide_code code)
 {
     static const int codes[] = {[TIDE_INVALID] = EXIT_USAGE, [TIDE_TOO_LARGE] = EXIT_USAGE, [TIDE_MISUSE] = EXIT_USAGE, [TIDE_UNAUTHORISED] = EXIT_CONFIG,
                                 [TIDE_REFUSED] = EXIT_CONFIG, [TIDE_FOREIGN] = EXIT_CONFIG, [TIDE_NEWER] = EXIT_CONFIG};
     int exit_code = (size_t)code < sizeof codes / sizeof codes[0] && codes[code] != 0 ? codes[code] : EXIT_MISSING;
-    return cli_fail(exit_code, "%s", tide_message(device->tide)[0] != '\0' ? tide_message(device->tide) : tide_code_text(code));
+    return cli_fail(exit_code, "%s", tide_message(tide)[0] != '\0' ? tide_message(tide) : tide_code_text(code));
 }
+
+static int fail(const struct device *device, enum tide_code code) { return device_fail(device->tide, code); }
 
 /* ---- writing ---- */
 
@@ -336,7 +347,7 @@ static bool print_change(void *ctx, const struct tide_doc *doc)
     return true;
 }
 
-static bool is_over(void *ctx)
+bool device_is_over(void *ctx)
 {
     (void)ctx;
     return stop_asked != 0;
@@ -348,7 +359,7 @@ static int run_watch(struct device *device)
     enum tide_code code = keep_all(device);
     if (code == TIDE_OK) code = tide_start(device->tide, TIDE_BOTH);
     while (code == TIDE_OK && !stop_asked) {
-        tide_run(device->tide, TURN_MS, is_over, NULL);
+        tide_run(device->tide, TURN_MS, device_is_over, NULL);
         code = tide_changes(device->tide, seq, print_change, NULL, &seq);
         fflush(stdout);
     }
@@ -368,6 +379,10 @@ static int run(struct device *device, const char *command)
     if (strcmp(command, "watch") == 0) return run_watch(device);
     if (strcmp(command, "status") == 0) return run_status(device);
     if (strcmp(command, "refused") == 0) return run_refused(device);
+    if (strcmp(command, "work") == 0) return device_work(device->tide, device->argc, device->argv);
+    if (strcmp(command, "why") == 0) return device_why(device->tide, device->argc, device->argv);
+    if (strcmp(command, "due") == 0) return device_due(device->tide, device->argc, device->argv);
+    if (strcmp(command, "run") == 0) return device_run(device->tide, device->argc, device->argv);
     return cli_fail(EXIT_USAGE, "device: '%.40s': no such command; tidegate device --help lists them", command);
 }
 
@@ -377,6 +392,14 @@ static int options_count(int argc, char **argv)
     int at = 0;
     while (at < argc && strncmp(argv[at], "--", 2) == 0) at += strchr(argv[at], '=') != NULL || strcmp(argv[at], "--help") == 0 ? 1 : 2;
     return at < argc ? at : argc;
+}
+
+static bool needs_server(const char *command)
+{
+    static const char *const all[] = {"sync", "watch", "due", "run"};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        if (strcmp(command, all[i]) == 0) return true;
+    return false;
 }
 
 int device_main(int argc, char **argv)
@@ -398,10 +421,10 @@ int device_main(int argc, char **argv)
     sigaction(SIGINT, &action, NULL);
     watches = strcmp(command, "watch") == 0;
     struct tide_options opened = {.path = config_text(config, "db"), .url = config_text(config, "url"), .token = config_text(config, "token"),
-        .ca_file = config_text(config, "ca"), .pinned_key = config_text(config, "pin"), .background = !watches, .on_event = on_event, .ctx = &watches};
+        .ca_file = config_text(config, "ca"), .pinned_key = config_text(config, "pin"), .system_root = config_text(config, "root"), .background = !watches, .on_event = on_event, .ctx = &watches};
     if (opened.path == NULL) {
         code = cli_fail(EXIT_USAGE, "--db FILE is needed");
-    } else if ((watches || strcmp(command, "sync") == 0) && (opened.url == NULL || opened.token == NULL)) {
+    } else if (needs_server(command) && (opened.url == NULL || opened.token == NULL)) {
         code = cli_fail(EXIT_CONFIG, "--url URL and --token T are needed to %s", command);
     } else if (tide_open(&opened, &device.tide, why, sizeof why) != TIDE_OK) {
         code = cli_fail(EXIT_MISSING, "--db: %s", why);

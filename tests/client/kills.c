@@ -1,6 +1,6 @@
-/* A device killed between any two of its system calls: a process writes and syncs under ptrace, and dies before its n-th system call, for
- * every n until it comes to its end. Each time the store opens, nothing that was returned as written is gone, what was shown stays shown,
- * and once it syncs again everything took effect once.
+/* A device killed between any two of its system calls: a process writes and syncs under ptrace, live or by background work, and dies before
+ * its n-th system call, for every n until it comes to its end. Each time the store opens, nothing that was returned as written is gone, what was shown stays shown,
+ * and once it syncs again everything took effect once. Background work that was asked for is there or done.
  *
  *     kills [FIRST [STEP]]     from the FIRST system call on, every STEP-th
  *
@@ -93,6 +93,35 @@ static void turn(struct tide *tide, int fd, char *room)
     tide_poll(tide);
 }
 
+/* A call of HTTP, by the same socket. */
+static unsigned post(void *ctx, struct span body, struct buf *answer)
+{
+    static char room[ROOM];
+    int fd = *(int *)ctx;
+    char letter;
+    uint32_t bytes;
+    if (!say(fd, 'P', body.at, (uint32_t)body.bytes) || !hear(fd, &letter, room, &bytes) || letter != 'A') return 0;
+    buf_add(answer, room, bytes);
+    return 200;
+}
+
+static void be_worker(const char *path, int fd)
+{
+    struct tide_options options = {.path = path, .token = "ana", .store_key = client_store_key()};
+    struct tide_machine machine = {.ctx = &fd, .post = post};
+    struct tide_due due;
+    struct tide *tide = NULL;
+    MUST(tide_open_on(&options, &machine, &tide, NULL, 0) == TIDE_OK && tide_subscribe(tide, space, NULL) == TIDE_OK);
+    for (int i = 0; i < WRITES / 2; i++) {
+        MUST(tide_incr(tide, space, "items", "tea", "qty", 1, NULL, NULL, NULL) == TIDE_OK);
+        MUST(say(fd, 'W', "", 0));
+    }
+    MUST(tide_work_add(tide, &(struct tide_work){.name = "upload"}, TIDE_KEEP) == TIDE_OK);
+    MUST(say(fd, 'K', "", 0));
+    MUST(tide_run_due(tide, TURNS_MAX * 1000, &due) == TIDE_OK && due.well == 1);
+    tide_close(tide);
+}
+
 static void be_device(const char *path, int fd)
 {
     struct tide_options options = {.path = path, .token = "ana", .store_key = client_store_key()};
@@ -118,14 +147,15 @@ static void be_device(const char *path, int fd)
 /* ---- the tracer ---- */
 
 /* Exits with 0 if the device came to its end, 1 if it was killed, 2 for anything else. */
-static void trace(const char *path, int fd, long kill_at)
+static void trace(const char *path, int fd, long kill_at, bool works)
 {
     int status;
     pid_t device = fork();
     if (device == 0) {
         ptrace(PTRACE_TRACEME, 0, NULL, NULL);
         raise(SIGSTOP);
-        be_device(path, fd);
+        if (works) be_worker(path, fd);
+        else be_device(path, fd);
         _exit(0);
     }
     close(fd);
@@ -152,6 +182,28 @@ static void let_all_through(struct world *world)
     hub_rig_turn(&world->rig);
 }
 
+static bool answered, was_asked_to_work;
+
+static void on_answer(void *ctx, const struct hub_http_answer *answer)
+{
+    MUST(answer->status == 200);
+    answered = true;
+    (void)say(*(int *)ctx, 'A', answer->body->text, (uint32_t)answer->body->bytes); /* it may be dead */
+}
+
+static void answer(struct world *world, int fd, struct span body)
+{
+    struct hub_credentials credentials = {.user = "ana", .user_bytes = 3, .expires_ms = INT64_MAX};
+    struct hub_http_request request = {.post = true, .path = SPAN_LITERAL("sync"), .query = SPAN_LITERAL(""), .body = body, .credentials = &credentials};
+    answered = false;
+    (void)hub_http_start(world->rig.hub, &request, world->rig.now_ms, &fd, on_answer);
+    while (!answered) {
+        let_all_through(world);
+        world->rig.now_ms += 100;
+        hub_tick(world->rig.hub, world->rig.now_ms);
+    }
+}
+
 /* Serves until the device is gone; how many writes it said were done. */
 static int serve(struct world *world, int fd, char *room)
 {
@@ -159,8 +211,11 @@ static int serve(struct world *world, int fd, char *room)
     int writes = 0;
     char letter;
     uint32_t bytes;
+    was_asked_to_work = false;
     while (hear(fd, &letter, room, &bytes)) {
         if (letter == 'W') writes++;
+        if (letter == 'K') was_asked_to_work = true;
+        if (letter == 'P') answer(world, fd, span_of(room, bytes));
         if (letter == 'C') conn = hub_rig_raw(&world->rig, 0, NULL);
         if (letter == 'M' && conn != NULL) hub_message(conn->session, span_of(room, bytes), world->rig.now_ms);
         if (letter != 'E') continue;
@@ -185,6 +240,21 @@ static int64_t quantity(struct client *client)
     return value;
 }
 
+/* Work is done, or it is there and gets done, after its backoff where the run was booked. */
+static void finish_work(struct client *client, bool whole)
+{
+    struct tide_due due;
+    struct tide_reason reason;
+    tide_why_not(client->tide, "upload", &reason);
+    MUST(reason.why != TIDE_WHY_NO_WORK || whole);
+    for (int i = 0; i < 4 && reason.why != TIDE_WHY_NO_WORK; i++) {
+        client->world->rig.now_ms += reason.next_ms > 0 ? reason.next_ms : 0;
+        MUST(client_run_due(client, &due) == TIDE_OK);
+        tide_why_not(client->tide, "upload", &reason);
+    }
+    MUST(reason.why == TIDE_WHY_NO_WORK);
+}
+
 /* The device comes back on what the dead one left. */
 static void look(struct world *world, const char *dir, int writes)
 {
@@ -194,6 +264,11 @@ static void look(struct world *world, const char *dir, int writes)
     int64_t shown = quantity(&client);
     if (shown < writes || shown > writes + 1) fprintf(stderr, "%d writes had returned, %lld are shown\n", writes, (long long)shown);
     MUST(shown >= writes && shown <= writes + 1);
+    if (was_asked_to_work) {
+        struct tide_status before;
+        tide_status(client.tide, &before);
+        finish_work(&client, before.pending == 0);
+    }
     MUST(tide_subscribe(client.tide, space, NULL) == TIDE_OK);
     client_settle(all, 1, 300000);
     struct tide_status status;
@@ -204,7 +279,7 @@ static void look(struct world *world, const char *dir, int writes)
 }
 
 /* True: the device came to its end before the call. */
-static bool one_kill(long at)
+static bool one_kill(long at, bool works)
 {
     char dir[] = "/dev/shm/tidegate-kills-XXXXXX", path[CLIENT_PATH_BYTES];
     static struct world world;
@@ -215,7 +290,7 @@ static bool one_kill(long at)
     pid_t tracer = fork();
     if (tracer == 0) {
         close(sockets[0]);
-        trace(path, sockets[1], at);
+        trace(path, sockets[1], at, works);
     }
     close(sockets[1]);
     world_init(&world, (uint64_t)at + 1);
@@ -234,9 +309,14 @@ int main(int argc, char **argv)
 {
     long first = argc > 1 ? strtol(argv[1], NULL, 10) : 0, step = argc > 2 ? strtol(argv[2], NULL, 10) : 1, count = 0;
     MUST(first >= 0 && step > 0);
-    for (long at = first; at < KILLS_MAX; at += step, count++)
-        if (one_kill(at)) break;
-    MUST(count > 0 && count < KILLS_MAX / step);
+    for (int works = 0; works < 2; works++) {
+        long at = first;
+        while (at < KILLS_MAX && !one_kill(at, works != 0)) {
+            at += step;
+            count++;
+        }
+        MUST(at > first && at < KILLS_MAX);
+    }
     printf("%ld kills, each before another system call\n", count);
     return 0;
 }
