@@ -65,7 +65,7 @@ install: tidegate ## binary, docs and namespaces under $(DESTDIR)$(PREFIX)
 CHECK := unit tidy tidy-test docs-check sabotage-check
 WEB := web-unit web-build-check
 SUITES := $(CHECK) $(WEB) scenarios sweep unit-asan unit-tsan sabotage-quick vectors-check fuzz schemas deploy-test kafka $(if $(wildcard tests/blackbox/test_*.py),blackbox cluster-test) \
-  $(if $(wildcard tests/browser/package.json),browser) $(if $(wildcard tests/autobahn/run),autobahn)
+  $(if $(wildcard tests/browser/package.json),browser browser-cluster) $(if $(wildcard tests/autobahn/run),autobahn)
 include client/library.mk
 check: tidegate ## tier 1, under a minute, for every edit: build, unit tests, the house's rules, docs
 	+@MAKE='$(MAKE)' tests/run-suites $(CHECK)
@@ -139,6 +139,8 @@ scenarios-accept: $(SIM) ## writes those traces
 browser: tidegate tests/browser/node_modules/.ready web/client/node_modules/.ready ## demo and client in a real browser
 	@cd web/client && node build.mjs --tests
 	@cd tests/browser && node --test --test-concurrency=2
+browser-cluster: tidegate tests/browser/node_modules/.ready build/setup-cluster ## the client in real browsers on two gateways, with two workers, Kafka and Redis behind them
+	@cd tests/browser && node --test cluster.js
 web-unit: web/client/node_modules/.ready ## the client in TypeScript, its parts, in node
 	@cd web/client && node node_modules/typescript/bin/tsc -p . --noEmit && node build.mjs --tests && node --test ../../build/web-unit/
 web: web/client/node_modules/.ready ## build the client's package, and the demo that is committed in web/demo
@@ -171,7 +173,7 @@ help: ## this list
 
 .PHONY: web web-measure $(WEB)
 .PHONY: all run install check test soak sabotage sabotage-quick sabotage-check unit unit-asan unit-tsan unit-build fuzz fuzz-run fuzz-clang fuzz-clang-run tidy tidy-test \
-  vectors vectors-check schemas deploy-test deploy-full blackbox kafka browser autobahn sim sim-small sweep sweep-libs scenarios scenarios-accept bench-quick docs docs-check clean help tidegate tools
+  vectors vectors-check schemas deploy-test deploy-full blackbox kafka browser browser-cluster autobahn sim sim-small sweep sweep-libs scenarios scenarios-accept bench-quick docs docs-check clean help tidegate tools
 
 # -- rules --------------------------------------------------------------------------------------------------------
 tidegate: $(OUT)/tidegate

@@ -57,14 +57,15 @@ export class Server {
   }
 }
 
-/** A TCP proxy before a port: `cut` ends what is open and refuses what comes; `mend` lets it through again. */
+/** A TCP proxy before a port, `to`: `cut` ends what is open and refuses what comes; `mend` lets it through again. */
 export class Wire {
   static async make(port) {
     const wire = new Wire(), open = new Set();
     wire.isCut = false;
+    wire.to = port;
     wire.server = createServer((socket) => {
       if (wire.isCut) return socket.destroy();
-      const other = connect(port, '127.0.0.1');
+      const other = connect(wire.to, '127.0.0.1');
       for (const [one, two] of [[socket, other], [other, socket]]) {
         open.add(one);
         one.pipe(two);
