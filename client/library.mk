@@ -4,12 +4,12 @@ CLIENT_SOURCES := $(wildcard core/*.c client/*.c) base/clock.c
 CLIENT_OBJECTS := $(patsubst %.c,$(OUT)/pic/%.o,$(CLIENT_SOURCES)) $(OUT)/pic/gen/namespaces.o $(OUT)/pic/gen/store.o
 # The SQLite that the library is built on: CLIENT_SQLITE=sqlcipher (4 or later) encrypts files too.
 CLIENT_SQLITE ?= sqlite3
-CLIENT_PACKAGES := $(CLIENT_SQLITE) libwebsockets libcrypto libuv
+CLIENT_PACKAGES := $(CLIENT_SQLITE) libwebsockets libcrypto libuv libsodium
 CLIENT_VERSION = $(shell sed -n 's/^\#define TIDE_VERSION "\(.*\)"/\1/p' client/tidegate.h)
 LIBTIDEGATE := $(OUT)/libtidegate.a $(OUT)/libtidegate.so.0
 CLIENT_TESTS := $(filter-out %_dbg.c,$(wildcard tests/client/*.c))
 # The command line's device is the same code.
-PACKAGES += sqlite3
+PACKAGES += sqlite3 libsodium
 SOURCES += $(wildcard client/*.c)
 LIB_OBJECTS += $(patsubst %.c,$(OUT)/%.o,$(wildcard client/*.c)) $(OUT)/gen/store.o
 NAMES += $(patsubst %.c,%,$(wildcard client/*.c tests/crypt/*.c) $(CLIENT_TESTS))

@@ -73,7 +73,8 @@ struct store_doc {
     int64_t time_ms, changed_ms;
     uint64_t pending;
     struct span body;   /* as shown; at NULL: none */
-    struct span server; /* as the server has it; at NULL: none */
+    struct span server; /* as the server has it, opened where it was sealed and could be; at NULL: none */
+    int seal;           /* enum seal_state of the server's */
 };
 
 /* A document as the server tells of it. */
@@ -81,7 +82,9 @@ struct store_arrival {
     struct span collection, id, user;
     uint64_t rev, born;
     int64_t time_ms;
-    struct span body;  /* at NULL: deleted */
+    struct span body;  /* opened where it was sealed and could be; at NULL: deleted */
+    struct span sealed; /* as it came, where it is sealed or should be; at NULL: as `body` */
+    int seal;          /* enum seal_state */
     uint64_t contains; /* it holds this device's pushes up to here */
     bool ahead;        /* of the cursor: by a result or history */
 };
@@ -90,6 +93,7 @@ struct store_push {
     uint64_t id, previous, after;
     int64_t space;
     struct span ops, bases;
+    struct span plain;       /* `ops` with their bodies open; at NULL: none is sealed */
     struct span origins;     /* at NULL: none */
     struct store_moment made;
     bool sent;
@@ -187,6 +191,9 @@ void store_doc_begin_run(struct store *store, struct store_space *space);
 void store_doc_drop_unnamed(struct store *store, struct store_space *space, int64_t now_ms);
 /* Sets what is shown. `pending` is its new count. A row is made where there is none; its id is returned. */
 int64_t store_doc_show(struct store *store, int64_t space, const struct store_doc *doc, struct span body, uint64_t pending, int64_t now_ms);
+/* The next document past `doc` that is sealed and not open, or in the clear where it should be sealed; false: there is none. */
+bool store_doc_next_closed(struct store *store, struct arena *arena, int64_t doc, int64_t *ret_space, struct store_doc *ret_doc, struct span *ret_sealed);
+void store_doc_unseal(struct store *store, const struct store_doc *doc, int seal, struct span body, int64_t now_ms);
 /* Tombstones whose time is below are forgotten. */
 void store_doc_sweep(struct store *store, int64_t space, int64_t before_ms);
 /* Documents whose view is to be made again, since the transaction began; emptied. In the arena. */

@@ -79,6 +79,7 @@ void store_doc_row(struct store *store, struct arena *arena, sqlite3_stmt *row, 
     doc.pending = store_u64(row, at + 12);
     doc.body = column(store, arena, row, at + 13);
     doc.server = doc.pending > 0 ? column(store, arena, row, at + 14) : doc.body;
+    doc.seal = sqlite3_column_int(row, at + 15);
     *ret_doc = doc;
 }
 
@@ -109,8 +110,9 @@ static uint64_t next_seq(struct store *store) { return ++store->self.seq; }
 static void insert_arrival(struct store *store, const struct store_space *space, const struct store_arrival *arrival, int64_t now_ms)
 {
     uint64_t seq = next_seq(store);
-    store_run(store, "INSERT INTO documents VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, 0, NULL, ?, ?, ?, ?, ?, ?)", "ittuuittubuuui", space->id, arrival->collection,
-              arrival->id, arrival->rev, arrival->born, arrival->time_ms, arrival->user, arrival->body, arrival->contains, arrival->ahead, space->run, seq, seq, now_ms);
+    store_run(store, "INSERT INTO documents VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, 0, NULL, ?, ?, ?, ?, ?, ?, ?, ?)", "ittuuittubuuuiti", space->id, arrival->collection,
+              arrival->id, arrival->rev, arrival->born, arrival->time_ms, arrival->user, arrival->body, arrival->contains, arrival->ahead, space->run, seq, seq, now_ms,
+              arrival->sealed, (int64_t)arrival->seal);
 }
 
 /* The row as far as an arrival needs it. */
@@ -133,16 +135,18 @@ static void update_arrival(struct store *store, const struct store_space *space,
     }
     uint64_t seq = next_seq(store), added = !before->was_shown && arrival->body.at != NULL && before->pending == 0 ? seq : before->added_seq;
     const char *sql = before->pending > 0
-        ? "UPDATE documents SET rev = ?, born = ?, time = ?, user = ?, server = ?, contains = ?, ahead = ?, run = ?, seq = ?, added_seq = ?, changed_ms = ? WHERE doc = ?"
-        : "UPDATE documents SET rev = ?, born = ?, time = ?, user = ?, body = ?, contains = ?, ahead = ?, run = ?, seq = ?, added_seq = ?, changed_ms = ? WHERE doc = ?";
-    store_run(store, sql, "uuittubuuuii", arrival->rev, arrival->born, arrival->time_ms, arrival->user, arrival->body, arrival->contains, arrival->ahead, space->run, seq,
-              added, now_ms, before->doc);
+        ? "UPDATE documents SET rev = ?, born = ?, time = ?, user = ?, server = ?, contains = ?, ahead = ?, run = ?, seq = ?, added_seq = ?, changed_ms = ?, sealed = ?, seal = ?"
+          " WHERE doc = ?"
+        : "UPDATE documents SET rev = ?, born = ?, time = ?, user = ?, body = ?, contains = ?, ahead = ?, run = ?, seq = ?, added_seq = ?, changed_ms = ?, sealed = ?, seal = ?"
+          " WHERE doc = ?";
+    store_run(store, sql, "uuittubuuuitii", arrival->rev, arrival->born, arrival->time_ms, arrival->user, arrival->body, arrival->contains, arrival->ahead, space->run, seq,
+              added, now_ms, arrival->sealed, (int64_t)arrival->seal, before->doc);
     if (before->pending > 0) store_dirty_add(store, before->doc);
 }
 
 void store_doc_arrive(struct store *store, struct store_space *space, const struct store_arrival *arrival, int64_t now_ms)
 {
-    sqlite3_stmt *row = store_bind(store, "SELECT doc, rev, pending, added_seq, contains, body, server FROM documents WHERE space = ? AND collection = ? AND id = ?", "itt",
+    sqlite3_stmt *row = store_bind(store, "SELECT doc, rev, pending, added_seq, contains, body, server, sealed FROM documents WHERE space = ? AND collection = ? AND id = ?", "itt",
                                    space->id, arrival->collection, arrival->id);
     struct row_before before = {0};
     uint64_t old_part = 0;
@@ -152,7 +156,8 @@ void store_doc_arrive(struct store *store, struct store_space *space, const stru
         struct span body = store_text(row, 5), server = before.pending > 0 ? store_text(row, 6) : body;
         before.was_shown = body.at != NULL;
         was_live = server.at != NULL && before.rev > 0; /* rev 0: of before the run, and in no sum */
-        if (was_live && arrival->rev > before.rev) old_part = hash_document(arrival->id, before.rev, server);
+        struct span sealed = store_text(row, 7); /* sums are over what the server has */
+        if (was_live && arrival->rev > before.rev) old_part = hash_document(arrival->id, before.rev, sealed.at != NULL ? sealed : server);
         store_done(row);
     }
     if (store->err != ERR_OK) return;
@@ -160,7 +165,7 @@ void store_doc_arrive(struct store *store, struct store_space *space, const stru
     else if (before.doc != 0) update_arrival(store, space, arrival, &before, now_ms);
     if (arrival->rev > space->seen_rev) space->seen_rev = arrival->rev;
     if (arrival->rev <= before.rev && before.doc != 0) return;
-    uint64_t new_part = arrival->body.at == NULL ? 0 : hash_document(arrival->id, arrival->rev, arrival->body);
+    uint64_t new_part = arrival->body.at == NULL ? 0 : hash_document(arrival->id, arrival->rev, arrival->sealed.at != NULL ? arrival->sealed : arrival->body);
     if (old_part != 0 || new_part != 0) store_sum_add(store, space->id, arrival->collection, old_part ^ new_part, (arrival->body.at != NULL) - was_live);
 }
 
@@ -182,10 +187,10 @@ void store_doc_drop_unnamed(struct store *store, struct store_space *space, int6
         struct store_doc doc;
         store_doc_row(store, NULL, row, 0, &doc);
         if (doc.pending > 0) {
-            store_run(store, "UPDATE documents SET born = 0, server = NULL WHERE doc = ?", "i", doc.doc);
+            store_run(store, "UPDATE documents SET born = 0, server = NULL, sealed = NULL, seal = 0 WHERE doc = ?", "i", doc.doc);
             store_dirty_add(store, doc.doc);
         } else {
-            store_run(store, "UPDATE documents SET born = 0, body = NULL, seq = ?, changed_ms = ? WHERE doc = ?", "uii", next_seq(store), now_ms, doc.doc);
+            store_run(store, "UPDATE documents SET born = 0, body = NULL, sealed = NULL, seal = 0, seq = ?, changed_ms = ? WHERE doc = ?", "uii", next_seq(store), now_ms, doc.doc);
         }
     }
 }
@@ -194,7 +199,7 @@ int64_t store_doc_show(struct store *store, int64_t space, const struct store_do
 {
     uint64_t seq = next_seq(store);
     if (doc->doc == 0) {
-        store_run(store, "INSERT INTO documents VALUES (NULL, ?, ?, ?, 0, 0, 0, NULL, ?, ?, NULL, 0, 0, 0, ?, ?, ?)", "itttuuui", space, doc->collection, doc->id, body,
+        store_run(store, "INSERT INTO documents VALUES (NULL, ?, ?, ?, 0, 0, 0, NULL, ?, ?, NULL, 0, 0, 0, ?, ?, ?, NULL, 0)", "itttuuui", space, doc->collection, doc->id, body,
                   pending, seq, seq, now_ms);
         return store->err == ERR_OK ? sqlite3_last_insert_rowid(store->db) : 0;
     }
@@ -203,6 +208,25 @@ int64_t store_doc_show(struct store *store, int64_t space, const struct store_do
     store_run(store, "UPDATE documents SET body = ?, pending = ?, server = ?, seq = ?, added_seq = ?, changed_ms = ? WHERE doc = ?", "tutuuii", body, pending, server, seq,
               added, now_ms, doc->doc);
     return doc->doc;
+}
+
+bool store_doc_next_closed(struct store *store, struct arena *arena, int64_t doc, int64_t *ret_space, struct store_doc *ret_doc, struct span *ret_sealed)
+{
+    sqlite3_stmt *row = store_bind(store, "SELECT " STORE_DOC_COLUMNS ", space, sealed FROM documents WHERE seal > 1 AND doc > ? ORDER BY doc LIMIT 1", "i", doc);
+    if (!store_next(store, row)) return false;
+    store_doc_row(store, arena, row, 0, ret_doc);
+    *ret_space = sqlite3_column_int64(row, STORE_DOC_COLUMNS_COUNT);
+    *ret_sealed = store_copy(store, arena, row, STORE_DOC_COLUMNS_COUNT + 1);
+    store_done(row);
+    return store->err == ERR_OK;
+}
+
+void store_doc_unseal(struct store *store, const struct store_doc *doc, int seal, struct span body, int64_t now_ms)
+{
+    const char *sql = doc->pending > 0 ? "UPDATE documents SET seal = ?, server = ?, seq = ?, changed_ms = ? WHERE doc = ?"
+                                       : "UPDATE documents SET seal = ?, body = ?, seq = ?, changed_ms = ? WHERE doc = ?";
+    store_run(store, sql, "ituii", (int64_t)seal, body, next_seq(store), now_ms, doc->doc);
+    if (doc->pending > 0) store_dirty_add(store, doc->doc);
 }
 
 void store_doc_sweep(struct store *store, int64_t space, int64_t before_ms)

@@ -4,14 +4,15 @@
 
 #include "client/store_parts.h"
 
-#define COLUMNS "id, previous, after, space, ops, bases, origins, made_boot, made_boot_ms, made_wall_ms, made_server_ms, sent_ms, sent_log, checked, answered"
+#define COLUMNS "id, previous, after, space, ops, bases, origins, made_boot, made_boot_ms, made_wall_ms, made_server_ms, sent_ms, sent_log, checked, answered, plain"
 
 static void read_push(struct store *store, struct arena *arena, sqlite3_stmt *row, struct store_push *ret_push)
 {
-    struct store_push push = {store_u64(row, 0), store_u64(row, 1), store_u64(row, 2), sqlite3_column_int64(row, 3), {0}, {0}, {0}, {{0}, 0, 0, 0}, false, 0, {0}, false, false};
+    struct store_push push = {store_u64(row, 0), store_u64(row, 1), store_u64(row, 2), sqlite3_column_int64(row, 3), {0}, {0}, {0}, {0}, {{0}, 0, 0, 0}, false, 0, {0}, false, false};
     push.ops = store_copy(store, arena, row, 4);
     push.bases = store_copy(store, arena, row, 5);
     push.origins = store_copy(store, arena, row, 6);
+    push.plain = store_copy(store, arena, row, 15);
     store_chars(row, 7, push.made.boot, sizeof push.made.boot);
     push.made.boot_ms = sqlite3_column_int64(row, 8);
     push.made.wall_ms = sqlite3_column_int64(row, 9);
@@ -26,8 +27,8 @@ static void read_push(struct store *store, struct arena *arena, sqlite3_stmt *ro
 
 void store_push_add(struct store *store, const struct store_push *push)
 {
-    store_run(store, "INSERT INTO outbox VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, 0, 0)", "uiuutttsiii", push->id, push->space, push->previous, push->after,
-              push->ops, push->bases, push->origins, push->made.boot, push->made.boot_ms, push->made.wall_ms, push->made.server_ms);
+    store_run(store, "INSERT INTO outbox VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, 0, 0, ?)", "uiuutttsiiit", push->id, push->space, push->previous, push->after,
+              push->ops, push->bases, push->origins, push->made.boot, push->made.boot_ms, push->made.wall_ms, push->made.server_ms, push->plain);
 }
 
 void store_push_touches(struct store *store, uint64_t push, int64_t doc)

@@ -52,8 +52,8 @@ void store_dirty_add(struct store *store, int64_t doc);
 void store_sum_add(struct store *store, int64_t space, struct span collection, uint64_t part, int step);
 void store_sum_flush(struct store *store);
 /* A document's row as STORE_DOC_COLUMNS give it, from `column` on. `arena` NULL: spans until the next step. */
-#define STORE_DOC_COLUMNS "doc, collection, id, user, rev, born, contains, run, seq, added_seq, time, changed_ms, pending, body, server"
-enum { STORE_DOC_COLUMNS_COUNT = 15 };
+#define STORE_DOC_COLUMNS "doc, collection, id, user, rev, born, contains, run, seq, added_seq, time, changed_ms, pending, body, server, seal"
+enum { STORE_DOC_COLUMNS_COUNT = 16 };
 void store_doc_row(struct store *store, struct arena *arena, sqlite3_stmt *statement, int column, struct store_doc *ret_doc);
 
 #endif

@@ -6,7 +6,7 @@
 int64_t store_refused_add(struct store *store, const struct store_push *push, struct span code, struct span message, struct span server, int64_t now_ms)
 {
     struct span kept = server.bytes > STORE_SERVER_DOCS_BYTES_MAX ? span_of(NULL, 0) : server;
-    store_run(store, "INSERT INTO refused VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)", "iustttttii", push->space, push->id, store->self.device, code, message, push->ops,
+    store_run(store, "INSERT INTO refused VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)", "iustttttii", push->space, push->id, store->self.device, code, message, push->plain.at != NULL ? push->plain : push->ops,
               push->origins, kept, push->made.wall_ms, now_ms);
     int64_t id = store->err == ERR_OK ? sqlite3_last_insert_rowid(store->db) : 0;
     return id;

@@ -108,7 +108,7 @@ void store_space_purge(struct store *store, struct store_space *space, int64_t n
     store_sum_flush(store);
     store_run(store, "DELETE FROM sums WHERE space = ?", "i", space->id);
     /* What is shown goes; rows stay without bodies, so that who asks for changes hears of it. */
-    store_run(store, "UPDATE documents SET body = NULL, server = NULL, rev = 0, born = 0, user = NULL, contains = 0, ahead = 0, run = 0, changed_ms = ?,"
+    store_run(store, "UPDATE documents SET body = NULL, server = NULL, sealed = NULL, seal = 0, rev = 0, born = 0, user = NULL, contains = 0, ahead = 0, run = 0, changed_ms = ?,"
               " seq = seq_base + rank FROM (SELECT doc AS this, ? AS seq_base, row_number() OVER (ORDER BY doc) AS rank FROM documents WHERE space = ?"
               " AND (body IS NOT NULL OR server IS NOT NULL)) WHERE doc = this", "iui", now_ms, store->self.seq, space->id);
     store->self.seq += (uint64_t)sqlite3_changes(store->db);

@@ -28,6 +28,16 @@ void sync_reopen(struct sync *sync, struct store_space *space, struct sync_space
 
 /* ---- documents ---- */
 
+/* What came sealed is kept as it came, and shown open where that can be. */
+static void unseal(struct sync *sync, const struct store_space *space, struct store_arrival *arrival)
+{
+    struct seal_place place = {span_text(space->name), arrival->collection, arrival->id};
+    struct span came = arrival->body;
+    if (came.at == NULL) return;
+    arrival->seal = (int)seal_open(&sync->view->seal, &place, came, &sync->arena, &arrival->body);
+    if (arrival->seal != SEAL_NONE) arrival->sealed = came;
+}
+
 static void take_doc(struct sync *sync, struct store_space *space, struct json_value value, uint64_t contains, bool ahead)
 {
     struct store_arrival arrival = {.contains = contains, .ahead = ahead};
@@ -48,6 +58,7 @@ static void take_doc(struct sync *sync, struct store_space *space, struct json_v
         sync_give_up(sync, "a document without collection, id or rev", -1);
         return;
     }
+    unseal(sync, space, &arrival);
     store_doc_arrive(sync->store, space, &arrival, sync->now->wall_ms);
 }
 
@@ -143,13 +154,16 @@ static bool take_own(struct sync *sync, struct store_space *space, uint64_t id, 
 {
     struct store_push push;
     struct json_value text;
-    struct op *ops;
-    size_t count;
+    struct op *ops, *open = NULL;
+    size_t count, open_count;
     char why[LIMIT_MESSAGE_BYTES_MAX + 1];
     struct span user = sync_word(sync, json_find(frame, "user"));
     uint64_t rev = sync_number(frame, "rev");
     if (!store_push_get(sync->store, &sync->arena, id, &push) || !push.sent || !json_check(push.ops, &text, NULL)) return false;
     if (op_decode_all(text, &sync->arena, &ops, &count, why, sizeof why) != ERR_OK) return false;
+    /* What it says in the clear is on the device, whether or not the key still is. */
+    if (push.plain.at != NULL && (!json_check(push.plain, &text, NULL) || op_decode_all(text, &sync->arena, &open, &open_count, why, sizeof why) != ERR_OK)) return false;
+    if (open != NULL && open_count != count) return false;
     for (size_t i = 0; i < count; i++) {
         struct store_doc before;
         struct store_arrival arrival = {.collection = ops[i].collection, .id = ops[i].id, .user = user, .rev = rev, .contains = id};
@@ -157,7 +171,11 @@ static bool take_own(struct sync *sync, struct store_space *space, uint64_t id, 
         for (size_t k = i + 1; k < count; k++)
             if (span_equal(ops[k].id, ops[i].id) && span_equal(ops[k].collection, ops[i].collection)) last = false;
         if (!last) continue;
-        if (ops[i].kind != OP_DELETE) arrival.body = ops[i].body.raw;
+        if (ops[i].kind != OP_DELETE) arrival.body = open != NULL ? open[i].body.raw : ops[i].body.raw;
+        if (open != NULL && ops[i].kind != OP_DELETE && !span_equal(open[i].body.raw, ops[i].body.raw)) {
+            arrival.sealed = ops[i].body.raw;
+            arrival.seal = SEAL_OPENED;
+        }
         arrival.time_ms = (int64_t)sync_number(frame, "time");
         if (store_doc_find(sync->store, &sync->arena, space->id, ops[i].collection, ops[i].id, &before)) arrival.born = before.born;
         if (ops[i].kind == OP_APPEND) arrival.born = rev;

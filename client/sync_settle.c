@@ -49,6 +49,25 @@ void sync_settle_applied(struct sync *sync, struct store_space *space, uint64_t 
     sync_note(sync, (struct sync_event){.kind = SYNC_EVENT_OUTCOME, .space = span_text(space->name), .code = span_text(code), .id = id});
 }
 
+/* The server's documents, for who has to choose: open where they can be opened. */
+static void add_opened(struct sync *sync, const struct store_space *space, struct span docs, struct buf *out)
+{
+    struct json_iter iter = json_elements((struct json_value){JSON_ARRAY, docs});
+    struct json_value doc;
+    for (bool first = true; json_next_element(&iter, &doc); first = false) {
+        struct seal_place place = {span_text(space->name), json_inside(json_find(doc, "collection")), sync_word(sync, json_find(doc, "id"))};
+        struct json_value body = json_find(doc, "body");
+        struct span open = body.raw;
+        buf_add_char(out, first ? '[' : ',');
+        if (body.type == JSON_OBJECT) seal_open(&sync->view->seal, &place, body.raw, &sync->arena, &open);
+        buf_add(out, doc.raw.at, body.type == JSON_OBJECT ? (size_t)(body.raw.at - doc.raw.at) : doc.raw.bytes);
+        if (body.type != JSON_OBJECT) continue;
+        buf_add_span(out, open);
+        buf_add(out, body.raw.at + body.raw.bytes, (size_t)(doc.raw.at + doc.raw.bytes - (body.raw.at + body.raw.bytes)));
+    }
+    buf_add_text(out, out->bytes == 0 ? "[]" : "]");
+}
+
 void sync_settle_refused(struct sync *sync, struct store_space *space, const struct store_push *push, struct span code, struct span message, struct span docs)
 {
     forget_push(sync, space, push);
@@ -56,7 +75,12 @@ void sync_settle_refused(struct sync *sync, struct store_space *space, const str
         sync_note(sync, (struct sync_event){.kind = SYNC_EVENT_OUTCOME, .space = span_text(space->name), .code = code, .id = push->id});
         return;
     }
+    struct buf opened;
+    buf_init(&opened, STORE_SERVER_DOCS_BYTES_MAX + 1);
+    if (docs.at != NULL && sync->view->seal.key != NULL) add_opened(sync, space, docs, &opened);
+    if (opened.bytes > 0) docs = buf_ok(&opened) ? buf_span(&opened) : span_of(NULL, 0);
     int64_t id = store_refused_add(sync->store, push, code, message, docs, sync->now->wall_ms);
+    buf_fini(&opened);
     sync_note(sync, (struct sync_event){.kind = SYNC_EVENT_REFUSED, .space = span_text(space->name), .code = code, .id = (uint64_t)id});
 }
 

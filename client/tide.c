@@ -63,7 +63,7 @@ struct store_moment tide_now(struct tide *tide)
     return now;
 }
 
-static void random_bytes(void *ctx, void *ret_bytes, size_t bytes)
+void tide_random(void *ctx, void *ret_bytes, size_t bytes)
 {
     struct tide *tide = ctx;
     if (tide->machine.random != NULL) tide->machine.random(tide->machine.ctx, ret_bytes, bytes);
@@ -272,14 +272,14 @@ static void make_device(struct tide *tide, char ret_id[DEVICE_BYTES + 1])
 {
     static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     unsigned char bytes[DEVICE_BYTES];
-    random_bytes(tide, bytes, sizeof bytes);
+    tide_random(tide, bytes, sizeof bytes);
     for (size_t i = 0; i < DEVICE_BYTES; i++) ret_id[i] = letters[bytes[i] & 63];
     ret_id[DEVICE_BYTES] = '\0';
 }
 
 static enum err set_up(struct tide *tide, const struct tide_options *options, char *ret_why, size_t why_bytes)
 {
-    struct sync_host host = {tide, hear_event, random_bytes};
+    struct sync_host host = {tide, hear_event, tide_random};
     struct sync_options heart = {options->retry_base_ms, options->retry_most_ms, tide->machine.connect_ms, options->background, options->presence, "libtidegate/" TIDE_VERSION};
     char device[DEVICE_BYTES + 1];
     bool failed = false;
@@ -295,6 +295,8 @@ static enum err set_up(struct tide *tide, const struct tide_options *options, ch
     clock_boot_id(tide->boot);
     make_device(tide, device);
     enum err err = failed ? ERR_MEMORY : view_init(&tide->view, options->namespaces, options->namespaces_count, ret_why, why_bytes);
+    tide_seal_set_up(tide);
+    if (err == ERR_OK && !seal_init()) err = ERR_INTERNAL;
     if (err == ERR_OK) err = store_open_file(options->path, &(struct store_keys){options->store_key, options->store_new_key}, device, &tide->store, ret_why, why_bytes);
     if (err == ERR_OK && (tide->sync = sync_make(tide->store, &tide->view, &host, &heart)) == NULL) err = ERR_MEMORY;
     return err;
@@ -322,6 +324,7 @@ enum tide_code tide_open_on(const struct tide_options *options, const struct tid
         return tide_code_of(err);
     }
     tide->look_for_conflicts = true;
+    tide_open_sealed(tide); /* where another process has the store just now, a later one does */
     *ret_tide = tide;
     return TIDE_OK;
 }

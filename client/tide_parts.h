@@ -7,6 +7,8 @@
 #include "client/tidegate.h"
 #include "client/transport.h"
 #include "client/view.h"
+#include "core/json.h"
+#include "core/op.h"
 
 enum { TIDE_EVENTS_MAX = 4096 /* not yet told: past it they are dropped, what they tell of is in the store */, TIDE_MESSAGE_BYTES = 256, TIDE_ARENA_BYTES_MAX = 67108864 };
 
@@ -86,6 +88,7 @@ struct tide {
 /* tide.c */
 enum tide_code tide_open_on(const struct tide_options *options, const struct tide_machine *machine, struct tide **ret_tide, char *ret_why, size_t why_bytes);
 struct store_moment tide_now(struct tide *tide);
+void tide_random(void *tide, void *ret_bytes, size_t bytes);
 enum tide_code tide_fail(struct tide *tide, enum tide_code code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 enum tide_code tide_code_of(enum err err);
 enum tide_code tide_fail_err(struct tide *tide, enum err err);
@@ -96,6 +99,22 @@ enum tide_code tide_need_transport(struct tide *tide, void *uv_loop);
 /* tide_sync.c: calls until all is in, with the right to sync. Before each, `may_go_on` is asked; where it says no, that is TIDE_OK.
  * ret_progress: something was answered. */
 enum tide_code tide_sync_until(struct tide *tide, enum tide_mode mode, int64_t end_ms, bool (*may_go_on)(void *ctx), void *ctx, bool *ret_progress);
+
+/* The operations of a push, as they are stored and decoded. */
+struct tide_written {
+    struct buf text;          /* in the clear */
+    struct buf sealed;        /* as they are sent, where any body is sealed; else empty */
+    struct op *ops;           /* of `text` */
+    size_t count;
+};
+
+/* tide_seal.c */
+void tide_seal_set_up(struct tide *tide);
+/* Within the transaction of the write: seals what is to be sealed. A patch of a sealed document becomes the whole of it. */
+enum tide_code tide_seal_ops(struct tide *tide, struct store_space *space, struct tide_written *written);
+/* What a patch leaves of an object (NULL: of nothing), in the arena. At NULL: out of memory. */
+struct span tide_seal_patched(struct arena *arena, struct span body, struct json_value patch);
+enum tide_seal tide_seal_shown(const struct store_doc *doc); /* of what is shown */
 
 /* tide_write.c */
 enum tide_code tide_write_ops(struct tide *tide, const char *space, struct span ops, int64_t settles, uint64_t *ret_push);

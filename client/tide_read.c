@@ -7,7 +7,7 @@
 void tide_doc_fill(struct tide_doc *ret_doc, const char *space, const struct store_doc *doc)
 {
     *ret_doc = (struct tide_doc){.space = space, .collection = doc->collection.at, .id = doc->id.at, .body = doc->body.at, .body_bytes = doc->body.bytes, .rev = doc->rev,
-        .born = doc->born, .time_ms = doc->time_ms, .user = doc->user.at == NULL ? "" : doc->user.at, .pending = doc->pending > 0, .seq = doc->seq,
+        .born = doc->born, .time_ms = doc->time_ms, .user = doc->user.at == NULL ? "" : doc->user.at, .seal = tide_seal_shown(doc), .pending = doc->pending > 0, .seq = doc->seq,
         .changed_ms = doc->changed_ms};
 }
 

@@ -87,33 +87,9 @@ static const char *mine_of(struct arena *arena, const struct op *ops, size_t cou
 {
     struct span mine = base == NULL ? span_of(NULL, 0) : span_text(base);
     for (size_t i = 0; i < count; i++) {
-        struct json_value old = {JSON_OBJECT, mine};
-        struct buf out;
-        struct json_member member;
-        bool first = true;
         if (ops[i].kind == OP_DELETE) mine = span_of(NULL, 0);
         if (ops[i].kind == OP_PUT || ops[i].kind == OP_APPEND || (ops[i].kind == OP_PATCH && mine.at == NULL)) mine = arena_copy(arena, ops[i].body.raw);
-        if (ops[i].kind != OP_PATCH || old.raw.at == NULL) continue;
-        buf_init(&out, 2 * (size_t)LIMIT_DOCUMENT_BYTES_MAX);
-        buf_add_char(&out, '{');
-        for (int pass = 0; pass < 2; pass++) { /* what stays, then what the patch says */
-            struct json_iter iter = json_members(pass == 0 ? old : ops[i].body);
-            while (json_next_member(&iter, &member)) {
-                struct json_iter patch = json_members(ops[i].body);
-                struct json_member other;
-                bool named = false;
-                while (pass == 0 && !named && json_next_member(&patch, &other)) named = json_key_equal(other.key, member.key);
-                if (named || (pass == 1 && member.value.type == JSON_NULL)) continue;
-                buf_add_text(&out, first ? "\"" : ",\"");
-                first = false;
-                buf_add_span(&out, member.key);
-                buf_add_text(&out, "\":");
-                buf_add_span(&out, member.value.raw);
-            }
-        }
-        buf_add_char(&out, '}');
-        mine = arena_copy(arena, buf_span(&out));
-        buf_fini(&out);
+        else if (ops[i].kind == OP_PATCH) mine = tide_seal_patched(arena, mine, ops[i].body);
     }
     return mine.at;
 }
@@ -172,7 +148,9 @@ static void resolve_one(struct tide *tide, struct arena *arena, const struct sto
         const char *base = base_of(arena, refused->origins, &ops[0]), *mine = mine_of(arena, ops, count, base);
         store_doc_find(tide->store, arena, space.id, ops[0].collection, ops[0].id, &doc);
         struct tide_conflict conflict = {space.name, ops[0].collection.at, ops[0].id.at, base, mine, doc.server.at};
-        enum tide_choice choice = tide->resolve(tide->resolve_ctx, &conflict, &merged);
+        /* What cannot be read is not for a rule to choose from. */
+        bool readable = doc.doc == 0 || doc.server.at == NULL || doc.seal == SEAL_NONE || doc.seal == SEAL_OPENED;
+        enum tide_choice choice = !readable ? TIDE_LATER : tide->resolve(tide->resolve_ctx, &conflict, &merged);
         if (choice == TIDE_THEIRS) good = tide_refused_drop(tide, refused->id) == TIDE_OK;
         else if (choice == TIDE_MINE) good = settle(tide, refused, &ops[0], mine);
         else if (choice == TIDE_MERGED && merged != NULL) good = settle(tide, refused, &ops[0], merged);

@@ -34,14 +34,7 @@ static void add_op(struct buf *out, struct json_value op, int64_t *ret_base)
         if (out->at[i] == '\n' || out->at[i] == '\r') out->at[i] = ' ';
 }
 
-/* The push's operations as they are stored and decoded. */
-struct written {
-    struct buf text;
-    struct op *ops;
-    size_t count;
-};
-
-static enum tide_code take_ops(struct tide *tide, struct span text, struct written *written)
+static enum tide_code take_ops(struct tide *tide, struct span text, struct tide_written *written)
 {
     struct json_value array, op;
     size_t at = 0, given = 0;
@@ -69,7 +62,7 @@ static enum tide_code take_ops(struct tide *tide, struct span text, struct writt
     return TIDE_OK;
 }
 
-static enum tide_code add_push(struct tide *tide, struct span space_name, const struct written *written, int64_t settles, uint64_t *ret_id)
+static enum tide_code add_push(struct tide *tide, struct span space_name, struct tide_written *written, int64_t settles, uint64_t *ret_id)
 {
     char why[LIMIT_MESSAGE_BYTES_MAX + 1] = "";
     struct store_moment now = tide_now(tide);
@@ -77,8 +70,15 @@ static enum tide_code add_push(struct tide *tide, struct span space_name, const 
     if (err != ERR_OK) return tide_fail_err(tide, err);
     struct store_self *self = store_self(tide->store);
     struct store_space space = store_space_make(tide->store, space_name);
-    struct store_push push = {.id = self->next_push++, .space = space.id, .ops = buf_span(&written->text), .made = now};
+    struct store_push push = {.id = self->next_push++, .space = space.id, .made = now};
     bool settled = settles == 0 || store_refused_remove(tide->store, settles);
+    enum tide_code code = settled ? tide_seal_ops(tide, &space, written) : TIDE_OK;
+    if (code != TIDE_OK) {
+        store_rollback(tide->store);
+        return code;
+    }
+    push.ops = buf_span(written->sealed.bytes > 0 ? &written->sealed : &written->text);
+    push.plain = written->sealed.bytes > 0 ? buf_span(&written->text) : span_of(NULL, 0);
     if (settled) err = view_add(&tide->view, tide->store, &space, &push, written->ops, written->count, why, sizeof why);
     if (!settled || err != ERR_OK) {
         store_rollback(tide->store);
@@ -96,14 +96,16 @@ static enum tide_code add_push(struct tide *tide, struct span space_name, const 
 
 enum tide_code tide_write_ops(struct tide *tide, const char *space, struct span ops, int64_t settles, uint64_t *ret_push)
 {
-    struct written written = {.count = 0};
+    struct tide_written written = {.count = 0};
     uint64_t id = 0;
     if (space == NULL || !name_is_space(span_text(space))) return tide_fail(tide, TIDE_INVALID, "'%.80s' is not the name of a space", space == NULL ? "" : space);
     arena_reset(&tide->arena);
     buf_init(&written.text, OPS_BYTES_MAX);
+    buf_init(&written.sealed, OPS_BYTES_MAX);
     enum tide_code code = take_ops(tide, ops, &written);
     if (code == TIDE_OK) code = add_push(tide, span_text(space), &written, settles, &id);
     buf_fini(&written.text);
+    buf_fini(&written.sealed);
     if (code == TIDE_OK && ret_push != NULL) *ret_push = id;
     if (code == TIDE_OK) tide_step(tide);
     return code;

@@ -19,8 +19,8 @@
  *
  * THREADS AND PROCESSES  a handle belongs to one thread at a time. The library makes no threads and has no globals. Several handles,
  * in several threads or processes, may open one file; one of them syncs, the others see what comes (tide_poll()).
- * CALLBACKS  come only out of tide_run(), tide_run_due(), tide_poll(), the tide_io_ functions and the attached loop: never out of a write.
- * They may call anything but tide_close() and what waits. Texts handed to them are valid during the call.
+ * CALLBACKS  but options.on_key come only out of tide_run(), tide_run_due(), tide_poll(), the tide_io_ functions and the attached loop: never
+ * out of a write. They may call anything but tide_close() and what waits. Texts handed to them are valid during the call.
  * TEXTS  are UTF-8 with a NUL behind; bodies and values are JSON, carried byte for byte. What you hand in is copied.
  * TIMES  `_ms` are milliseconds; a moment is since 1970, by the clock of whom it says.
  * ERRORS  every function that can fail returns enum tide_code; tide_message() has a sentence on the last one of a handle. After
@@ -106,6 +106,27 @@ enum tide_work_result {
 
 /* ---- opening ---- */
 
+/* ---- end-to-end encryption ---- */
+
+/* A key for bodies: `id` stands in them, and tells later which key opens them. [A-Za-z0-9._-], at most 64. */
+struct tide_key {
+    char id[65];
+    unsigned char bytes[TIDE_KEY_BYTES];
+};
+enum tide_key_answer {
+    TIDE_KEY_PLAIN = 0,      /* this collection is not encrypted */
+    TIDE_KEY_HERE = 1,       /* *ret_key is it */
+    TIDE_KEY_MISSING = 2     /* it is encrypted, and the key is not to be had now */
+};
+/* What became of a document's body. One that is not open is shown as it came, and never written over: TIDE_KEY. */
+enum tide_seal {
+    TIDE_SEAL_NONE = 0,      /* its collection is not encrypted */
+    TIDE_SEAL_OPEN = 1,
+    TIDE_SEAL_LOCKED = 2,    /* its key is missing: tide_open_sealed() once it is there */
+    TIDE_SEAL_BROKEN = 3,    /* it does not open: altered, moved from another document, or of another key of that id */
+    TIDE_SEAL_BARE = 4       /* it came in the clear, from somebody who need not have the key: do not trust it */
+};
+
 struct tide_options {
     const char *path;        /* the store; made where it is not. Needed; everything else may be 0 */
     const char *url;         /* http(s):// or ws(s)://host[:port]; NULL: for local work, or you move the bytes (tide_io_) */
@@ -123,6 +144,11 @@ struct tide_options {
      * `store_new_key`: the file is to have this one from now on (with `store_key` NULL: it was not encrypted). No other handle may have
      * it open: TIDE_BUSY. Cut at any moment, it is either's: try the new one first, and on TIDE_KEY both. */
     const unsigned char *store_key, *store_new_key;
+    /* End-to-end encryption, a collection at a time: the server carries what it cannot read. Asked with `key_id` NULL for the key to write
+     * with, else for the key of that id, to read with. Unlike other callbacks it is called out of writes too, and of whatever brings
+     * documents: it answers at once, and calls nothing here. Keys are wiped when they were used. Collections whose policy
+     * is `merge`, or not known, refuse to be written like that. docs/client.md says what it hides, and what not. */
+    enum tide_key_answer (*on_key)(void *ctx, const char *space, const char *collection, const char *key_id, struct tide_key *ret_key);
     void (*on_event)(void *ctx, struct tide *tide, const struct tide_event *event);
     /* A (fresh) token is wanted: call tide_set_token(), now or whenever you have it. Asked again every 30 s. */
     void (*on_token)(void *ctx, struct tide *tide);
@@ -141,7 +167,7 @@ TIDE_API const char *tide_device(const struct tide *tide);       /* this device'
 
 /* ---- writing ----
  * One call, one push: atomic here and on the server. `ret_push` (may be NULL) gets its id, which TIDE_EVENT_APPLIED names.
- * TIDE_INVALID, _TOO_LARGE, _MEMORY, _IO, _FULL, _BUSY. */
+ * TIDE_INVALID, _TOO_LARGE, _MEMORY, _IO, _FULL, _BUSY; _KEY: the key is missing, or what stands there is not open (delete it first). */
 
 TIDE_API enum tide_code tide_put(struct tide *tide, const char *space, const char *collection, const char *id, const char *body, uint64_t *ret_push);
 /* Sets top-level fields; null removes one (JSON Merge Patch, RFC 7396, one level). */
@@ -169,6 +195,7 @@ struct tide_doc {
     uint64_t born;           /* in `append` collections, the rev that added it */
     int64_t time_ms;         /* of the server's last change, by its clock */
     const char *user;        /* who made it; "": not known */
+    enum tide_seal seal;     /* of an encrypted collection: is `body` what was sealed, and if not, why */
     bool pending;            /* a push of yours to it has no outcome yet */
     bool is_new;             /* in changes: it appeared since then */
     uint64_t seq;            /* the number of its last change on this device */
@@ -207,6 +234,9 @@ TIDE_API enum tide_code tide_observe(struct tide *tide, const struct tide_query 
                                      void (*each)(void *ctx, enum tide_change change, const struct tide_doc *doc), void (*done)(void *ctx), void *ctx,
                                      struct tide_observer **ret_observer);
 TIDE_API void tide_observer_free(struct tide_observer *observer); /* NULL is accepted */
+
+/* Tries again to open what is locked or broken, after a key came; tide_open() does it too. */
+TIDE_API enum tide_code tide_open_sealed(struct tide *tide);
 
 /* ---- spaces ---- */
 

@@ -297,7 +297,7 @@ static void apply(struct table *table, uint64_t id)
     arena_reset(&view->scratch);
     if (!store_push_get(table->store, &view->scratch, id, &push)) return;
     struct store_space space = store_space_get(table->store, push.space);
-    if (!json_check(push.ops, &text, NULL) || op_decode_all(text, &view->scratch, &ops, &count, why, sizeof why) != ERR_OK) return;
+    if (!json_check(push.plain.at != NULL ? push.plain : push.ops, &text, NULL) || op_decode_all(text, &view->scratch, &ops, &count, why, sizeof why) != ERR_OK) return;
     for (size_t i = 0; i < count; i++) {
         struct piece *piece = look_up(table, push.space, ops[i].collection, ops[i].id);
         if (piece != NULL && piece->row.contains >= id) continue;

@@ -13,6 +13,7 @@
 #ifndef TIDEGATE_CLIENT_VIEW_H
 #define TIDEGATE_CLIENT_VIEW_H
 
+#include "client/seal.h"
 #include "client/store.h"
 #include "core/namespace.h"
 #include "core/op.h"
@@ -21,6 +22,7 @@ enum { VIEW_ARENA_BYTES_MAX = 268435456 /* of one step: past it the transaction 
 
 struct view {
     struct namespace_set namespaces;
+    struct seal seal; /* how bodies are opened; the owner's to set after view_init() */
     bool vouched; /* the app handed them over: what they refuse is refused at once */
     struct arena arena, scratch;
 };
@@ -30,7 +32,7 @@ enum err view_init(struct view *view, const char *const *texts, size_t count, ch
 void view_fini(struct view *view);
 
 /* A push that the app makes: shows it, and puts it into the outbox. `push` has id, space, ops (a checked array without `age` and
- * `base`) and made; previous and after come from the space, which is changed and stored. `ops` are its operations decoded; where one names
+ * `base`, sealed bodies in it; then `plain` too) and made; previous and after come from the space, which is changed and stored. `ops` are its operations decoded, of `plain` where there is one; where one names
  * a base of its own, that is kept. With `vouched` namespaces what they refuse is ERR_INVALID, ERR_TOO_LARGE, ERR_FORBIDDEN or
  * ERR_PRECONDITION with ret_why, and nothing is done. */
 enum err view_add(struct view *view, struct store *store, struct store_space *space, struct store_push *push, const struct op *ops, size_t ops_count,

@@ -8,7 +8,8 @@
 -- 1. A write of the app is one transaction: the document as shown, its entry in the outbox, its place among the changes.
 -- 2. A push leaves the outbox in the transaction that brings its outcome: with the documents, or as a row of `refused`.
 -- 3. Work is booked as a run that failed before it begins, so that whoever is killed in it comes back after the backoff.
--- 4. `documents.body` is what the app sees: `server` with the pending pushes on top while there are any, else the server's own.
+-- 4. `documents.body` is what the app sees: `server` with the pending pushes on top while there are any, else the server's own; of sealed
+--    ones what is in them, so that this file holds in the clear what the server cannot read (unless it is encrypted as a whole).
 
 CREATE TABLE store (              -- one row: who this device is, and what it knows of clocks
   one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -163,3 +164,8 @@ CREATE TABLE work_runs (          -- the last 20 runs
   outcome TEXT NOT NULL,          -- `running`, `killed`, `well`, `more` (its time was over, or a constraint went), `retry`, `failed`
   reason TEXT NOT NULL
 );
+
+ALTER TABLE documents ADD COLUMN sealed TEXT;  -- the server's body as it came, where it is encrypted end to end (or should be); NULL: as it is shown
+ALTER TABLE documents ADD COLUMN seal INTEGER NOT NULL DEFAULT 0; -- 0: not encrypted, 1: opened, 2: its key is not there, 3: does not open, 4: in the clear
+CREATE INDEX documents_closed ON documents(doc) WHERE seal > 1;
+ALTER TABLE outbox ADD COLUMN plain TEXT;      -- `ops` with their bodies open; NULL: none of them is sealed

@@ -14,7 +14,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-SCHEMAS = sorted((ROOT / "schemas").glob("frames/**/*.schema.json")) + sorted((ROOT / "schemas").glob("records/**/*.schema.json"))
+SCHEMAS = sorted((ROOT / "schemas").glob("frames/**/*.schema.json")) + sorted((ROOT / "schemas").glob("records/**/*.schema.json")) + \
+    sorted((ROOT / "schemas").glob("*.schema.json"))
 REGISTRY = Registry().with_resources((path.as_uri(), Resource.from_contents(json.loads(path.read_text()))) for path in SCHEMAS)
 SIDES = ("device", "gateway")
 
@@ -50,6 +51,14 @@ def test_a_schema_is_itself_valid_and_its_references_are_files_beside_it(path):
     assert "$id" not in schema  # a reference is then a path, which every tool can follow
     for reference in references(schema):
         REGISTRY.resolver(base_uri=path.as_uri()).lookup(reference)
+
+
+def test_the_sealed_body_that_clients_are_tried_with_fits_its_schema_and_what_is_in_it_does_not():
+    vector = json.loads((ROOT / "schemas/vectors/sealed.json").read_text())
+    assert validator("sealed-body").is_valid(vector["sealed"])
+    assert not validator("sealed-body").is_valid(vector["body"])
+    for member, wrong in (("sealed", 2), ("key", "a b"), ("nonce", "AAAA"), ("box", "AAA"), ("more", 1)):
+        assert not validator("sealed-body").is_valid(vector["sealed"] | {member: wrong})
 
 
 @pytest.mark.parametrize("side", SIDES)

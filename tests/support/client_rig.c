@@ -54,10 +54,26 @@ const unsigned char *client_store_key(void)
     return getenv("CLIENT_STORE_KEY") == NULL ? NULL : key;
 }
 
+/* A key is made of its id; `members` are never encrypted. */
+static enum tide_key_answer give_key(void *ctx, const char *space, const char *collection, const char *key_id, struct tide_key *ret_key)
+{
+    const struct client *client = ctx;
+    const char *found = client->keys;
+    (void)space;
+    if (client->keys == NULL || strcmp(collection, "members") == 0) return TIDE_KEY_PLAIN;
+    size_t bytes = key_id == NULL ? strcspn(client->keys, " ") : strlen(key_id);
+    if (key_id != NULL) found = strstr(client->keys, key_id);
+    if (bytes == 0 || found == NULL) return TIDE_KEY_MISSING;
+    snprintf(ret_key->id, sizeof ret_key->id, "%.*s", (int)bytes, found);
+    memcpy(ret_key->bytes, found, bytes);
+    return TIDE_KEY_HERE;
+}
+
 void client_begin(struct client *client)
 {
     char why[256] = "";
     struct tide_options options = {.path = client->path, .on_event = on_event, .on_token = on_token, .on_work = client->on_work, .ctx = client, .store_key = client_store_key()};
+    if (client->keys != NULL) options.on_key = give_key;
     assert(client->tide == NULL);
     struct tide_machine machine = client_machine(client);
     enum tide_code code = tide_open_on(&options, &machine, &client->tide, why, sizeof why);

@@ -30,6 +30,7 @@ struct client {
     bool (*go_on)(void *ctx); /* what the world does while a call of tide_run_due() waits; false: it gives up. NULL: everything comes through */
     void *go_on_ctx;
     enum tide_work_result (*on_work)(void *ctx, struct tide *tide, const char *name, const char *input, int64_t within_ms);
+    const char *keys;       /* ids of the keys that it has, the newest first: "k2 k1"; "" for none; NULL: nothing is encrypted */
     enum tide_choice (*resolve)(void *ctx, const struct tide_conflict *conflict, const char **ret_merged);
 };
 

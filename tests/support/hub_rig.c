@@ -191,6 +191,7 @@ void hub_rig_init(struct hub_rig *rig)
     tell_rules(rig, "chat", true);
     tell_rules(rig, "cart", false);
     tell_rules(rig, "notes", false);
+    tell_rules(rig, "workouts", false);
 }
 
 void hub_rig_init_on(struct hub_rig *rig, const char *name, struct log_writer *writer, struct link_gateway *link, struct registry *registry)

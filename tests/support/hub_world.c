@@ -55,6 +55,7 @@ void world_init(struct world *world, uint64_t seed)
     put_namespace(world, "schemas/namespaces/chat.json");
     put_namespace(world, "schemas/namespaces/cart.json");
     put_namespace(world, "schemas/namespaces/notes.json");
+    put_namespace(world, "schemas/namespaces/workouts.json");
 }
 
 static void free_tell(struct world_tell *tell)

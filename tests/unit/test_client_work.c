@@ -361,7 +361,8 @@ static void a_store_from_before_there_was_work_is_mended_when_it_is_opened(void 
     bench_well(tide_put(ana->tide, cart, "items", "tea", "{\"qty\":1}", NULL));
     client_kill(ana);
     assert_int_equal(sqlite3_open(ana->path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, "DROP TABLE work; DROP TABLE work_runs; PRAGMA user_version = 1", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "DROP TABLE work; DROP TABLE work_runs; DROP INDEX documents_closed; ALTER TABLE documents DROP COLUMN sealed;"
+                                      " ALTER TABLE documents DROP COLUMN seal; ALTER TABLE outbox DROP COLUMN plain; PRAGMA user_version = 1", NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
     client_begin(ana);
     bench_shows(ana, cart, "items", "tea", "{\"qty\":1}");

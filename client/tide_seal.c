@@ -1,0 +1,229 @@
+/* Bodies sealed as they are written, and opened once their key is there. What comes is opened by the heart (client/sync_copy.c).
+ *
+ * A sealed body is written as a whole: `put` and `append` take theirs, a `patch` becomes the `put` of what it leaves of the document as
+ * it is shown. So of two devices that patch one document the later wins as a whole, as `lww` says of any edit. */
+#include <stdio.h>
+
+#include "client/tide_parts.h"
+#include "core/name.h"
+
+enum { PATCHED_BYTES_MAX = 2 * LIMIT_DOCUMENT_BYTES_MAX };
+
+/* ---- keys ---- */
+
+static void chars(char *ret_text, size_t room, struct span span) { snprintf(ret_text, room, "%.*s", (int)span.bytes, span.at == NULL ? "" : span.at); }
+
+static enum seal_answer ask_key(void *ctx, struct span space, struct span collection, struct span id, struct seal_key *ret_key)
+{
+    struct tide *tide = ctx;
+    char space_name[LIMIT_SPACE_BYTES_MAX + 1], collection_name[LIMIT_COLLECTION_BYTES_MAX + 1], key_id[ENVELOPE_KEY_BYTES_MAX + 1];
+    struct tide_key key = {.id = ""};
+    chars(space_name, sizeof space_name, space);
+    chars(collection_name, sizeof collection_name, collection);
+    chars(key_id, sizeof key_id, id);
+    enum tide_key_answer answer = tide->options.on_key(tide->options.ctx, space_name, collection_name, id.bytes == 0 ? NULL : key_id, &key);
+    key.id[sizeof key.id - 1] = '\0';
+    memcpy(ret_key->id, key.id, sizeof ret_key->id);
+    memcpy(ret_key->bytes, key.bytes, sizeof ret_key->bytes);
+    explicit_bzero(&key, sizeof key);
+    return answer == TIDE_KEY_HERE ? SEAL_ANSWER_HERE : answer == TIDE_KEY_MISSING ? SEAL_ANSWER_MISSING : SEAL_ANSWER_PLAIN;
+}
+
+void tide_seal_set_up(struct tide *tide)
+{
+    tide->view.seal = (struct seal){tide, tide->options.on_key == NULL ? NULL : ask_key, tide_random};
+}
+
+enum tide_seal tide_seal_shown(const struct store_doc *doc)
+{
+    /* One's own edit on top of it is open, whatever is below. */
+    if (doc->seal != SEAL_NONE && doc->pending > 0 && !span_equal(doc->body, doc->server)) return TIDE_SEAL_OPEN;
+    return (enum tide_seal)doc->seal;
+}
+
+/* ---- writing ---- */
+
+struct span tide_seal_patched(struct arena *arena, struct span body, struct json_value patch)
+{
+    struct json_value old = {body.at == NULL ? JSON_NONE : JSON_OBJECT, body};
+    struct json_member member;
+    struct buf out;
+    bool first = true;
+    buf_init(&out, PATCHED_BYTES_MAX);
+    buf_add_char(&out, '{');
+    for (int pass = 0; pass < 2; pass++) { /* what stays, then what the patch says */
+        struct json_iter iter = json_members(pass == 0 ? old : patch);
+        while (json_next_member(&iter, &member)) {
+            struct json_iter others = json_members(patch);
+            struct json_member other;
+            bool named = false;
+            while (pass == 0 && !named && json_next_member(&others, &other)) named = json_key_equal(other.key, member.key);
+            if (named || (pass == 1 && member.value.type == JSON_NULL)) continue;
+            buf_add_text(&out, first ? "\"" : ",\"");
+            first = false;
+            buf_add_span(&out, member.key);
+            buf_add_text(&out, "\":");
+            buf_add_span(&out, member.value.raw);
+        }
+    }
+    buf_add_char(&out, '}');
+    struct span made = buf_ok(&out) ? arena_copy(arena, buf_span(&out)) : span_of(NULL, 0);
+    buf_fini(&out);
+    return made;
+}
+
+/* A document in the course of the push's operations. */
+struct standing {
+    struct span body; /* at NULL: there is none */
+    enum tide_seal seal;
+};
+
+static struct standing stands(struct tide *tide, const struct store_space *space, const struct tide_written *written, const struct standing *left, size_t at)
+{
+    struct store_doc doc;
+    const struct op *op = &written->ops[at];
+    for (size_t i = at; i > 0; i--)
+        if (span_equal(written->ops[i - 1].id, op->id) && span_equal(written->ops[i - 1].collection, op->collection)) return left[i - 1];
+    if (!store_doc_find(tide->store, &tide->arena, space->id, op->collection, op->id, &doc)) return (struct standing){{NULL, 0}, TIDE_SEAL_NONE};
+    return (struct standing){doc.body, tide_seal_shown(&doc)};
+}
+
+/* What the operation leaves, if it may be done at all. */
+static enum tide_code apply(struct tide *tide, const struct store_space *space, const struct op *op, struct standing before, struct standing *ret_after)
+{
+    enum policy policy;
+    char collection[LIMIT_COLLECTION_BYTES_MAX + 1], id[LIMIT_ID_BYTES_MAX + 1];
+    chars(collection, sizeof collection, op->collection);
+    chars(id, sizeof id, op->id);
+    if (!view_policy(&tide->view, span_text(space->name), op->collection, &policy))
+        return tide_fail(tide, TIDE_INVALID, "%s is to be encrypted, and its policy is not known: hand its namespace over (options.namespaces)", collection);
+    if (policy == POLICY_MERGE)
+        return tide_fail(tide, TIDE_INVALID, "%s is to be encrypted, and its policy is `merge`: the server merges field by field, which it must read", collection);
+    *ret_after = (struct standing){{NULL, 0}, TIDE_SEAL_NONE};
+    if (op->kind == OP_DELETE) return TIDE_OK;
+    if (op->kind != OP_PUT && op->kind != OP_APPEND && op->kind != OP_PATCH)
+        return tide_fail(tide, TIDE_INVALID, "%s is encrypted: `%s` changes a field, which only the server could do", collection, op_name(op->kind));
+    if (before.body.at != NULL && (before.seal == TIDE_SEAL_LOCKED || before.seal == TIDE_SEAL_BROKEN || (before.seal == TIDE_SEAL_BARE && op->kind == OP_PATCH)))
+        return tide_fail(tide, TIDE_KEY, "%s/%.80s is %s: it is not written over. Delete it first, if it is not wanted", collection, id,
+                         before.seal == TIDE_SEAL_LOCKED ? "locked" : before.seal == TIDE_SEAL_BROKEN ? "sealed, and does not open" : "in the clear");
+    ret_after->seal = TIDE_SEAL_OPEN;
+    ret_after->body = op->kind == OP_PATCH ? tide_seal_patched(&tide->arena, before.body, op->body) : op->body.raw;
+    return ret_after->body.at == NULL ? tide_fail_err(tide, ERR_MEMORY) : TIDE_OK;
+}
+
+/* The operation with another body, and as a `put` where it was a patch. */
+static void add_op(struct buf *out, struct json_value op, struct span body)
+{
+    struct json_iter iter = json_members(op);
+    struct json_member member;
+    bool first = true;
+    while (json_next_member(&iter, &member)) {
+        buf_add_text(out, first ? "{\"" : ",\"");
+        first = false;
+        buf_add_span(out, member.key);
+        buf_add_text(out, "\":");
+        if (json_key_is(member.key, "op") && json_string_is(member.value, "patch")) buf_add_text(out, "\"put\"");
+        else if (json_key_is(member.key, "body")) buf_add_span(out, body);
+        else buf_add_span(out, member.value.raw);
+    }
+    buf_add_char(out, '}');
+}
+
+/* One operation: as it is in the clear, and as it is sent. */
+static enum tide_code seal_op(struct tide *tide, const struct store_space *space, const struct op *op, struct json_value raw, struct standing before, struct tide_written *made,
+                              struct standing *ret_after, bool *any)
+{
+    struct seal_place place = {span_text(space->name), op->collection, op->id};
+    struct seal_key key;
+    enum seal_answer answer;
+    struct buf envelope;
+    enum tide_code code = TIDE_OK;
+    enum err err = seal_wants(&tide->view.seal, place.space, place.collection, &answer, &key);
+    buf_init(&envelope, LIMIT_DOCUMENT_BYTES_MAX);
+    if (err != ERR_OK || answer == SEAL_ANSWER_MISSING) code = tide_fail(tide, TIDE_KEY, "there is no key to write %.*s with", (int)op->collection.bytes, op->collection.at);
+    if (code == TIDE_OK && answer == SEAL_ANSWER_HERE) code = apply(tide, space, op, before, ret_after);
+    if (code == TIDE_OK && answer == SEAL_ANSWER_HERE && ret_after->body.at != NULL) {
+        err = seal_close(&tide->view.seal, &key, &place, ret_after->body, &envelope);
+        if (err == ERR_TOO_LARGE) code = tide_fail(tide, TIDE_TOO_LARGE, "sealed, the document is past %d bytes", LIMIT_DOCUMENT_BYTES_MAX);
+        else if (err != ERR_OK) code = tide_fail_err(tide, err);
+        add_op(&made->text, raw, ret_after->body);
+        add_op(&made->sealed, raw, buf_span(&envelope));
+        *any = true;
+    } else {
+        buf_add_span(&made->text, raw.raw);
+        buf_add_span(&made->sealed, raw.raw);
+    }
+    seal_wipe(&key);
+    buf_fini(&envelope);
+    return code;
+}
+
+enum tide_code tide_seal_ops(struct tide *tide, struct store_space *space, struct tide_written *written)
+{
+    struct tide_written made = {.count = 0};
+    struct json_value array, raw;
+    char why[LIMIT_MESSAGE_BYTES_MAX + 1] = "";
+    bool any = false;
+    enum tide_code code = TIDE_OK;
+    if (tide->view.seal.key == NULL || written->count == 0) return TIDE_OK;
+    struct standing *left = arena_take(&tide->arena, written->count * sizeof *left);
+    if (left == NULL || !json_check(buf_span(&written->text), &array, NULL)) return tide_fail_err(tide, ERR_MEMORY);
+    buf_init(&made.text, written->text.max);
+    buf_init(&made.sealed, written->text.max);
+    struct json_iter iter = json_elements(array);
+    for (size_t i = 0; i < written->count && code == TIDE_OK && json_next_element(&iter, &raw); i++) {
+        buf_add_char(&made.text, i == 0 ? '[' : ',');
+        buf_add_char(&made.sealed, i == 0 ? '[' : ',');
+        code = seal_op(tide, space, &written->ops[i], raw, stands(tide, space, written, left, i), &made, &left[i], &any);
+    }
+    buf_add_char(&made.text, ']');
+    buf_add_char(&made.sealed, ']');
+    if (code == TIDE_OK && any && (!buf_ok(&made.text) || !buf_ok(&made.sealed))) code = tide_fail(tide, TIDE_TOO_LARGE, "a push of more than %zu bytes", written->text.max);
+    if (code == TIDE_OK && any) {
+        struct op *ops = written->ops;
+        enum err err = json_check(buf_span(&made.text), &array, NULL) ? op_decode_all(array, &tide->arena, &made.ops, &made.count, why, sizeof why) : ERR_INTERNAL;
+        if (err != ERR_OK || made.count != written->count) code = tide_fail(tide, tide_code_of(err), "%s", why[0] != '\0' ? why : err_text(err));
+        for (size_t i = 0; code == TIDE_OK && i < made.count; i++) {
+            made.ops[i].has_base = ops[i].has_base;
+            made.ops[i].base = ops[i].base;
+        }
+    }
+    if (code == TIDE_OK && any) {
+        struct tide_written before = *written;
+        *written = made;
+        made = before;
+    }
+    buf_fini(&made.text);
+    buf_fini(&made.sealed);
+    return code;
+}
+
+/* ---- opening ---- */
+
+enum tide_code tide_open_sealed(struct tide *tide)
+{
+    struct store_doc doc;
+    struct span sealed;
+    int64_t space_id, past = 0, now_ms = tide_now(tide).wall_ms;
+    if (tide->view.seal.key == NULL) return TIDE_OK;
+    arena_reset(&tide->arena);
+    if (!store_doc_next_closed(tide->store, &tide->arena, 0, &space_id, &doc, &sealed)) return TIDE_OK;
+    enum err err = store_begin(tide->store, true);
+    if (err != ERR_OK) return tide_fail_err(tide, err);
+    while (store_doc_next_closed(tide->store, &tide->arena, past, &space_id, &doc, &sealed)) {
+        struct store_space space = store_space_get(tide->store, space_id);
+        struct seal_place place = {span_text(space.name), doc.collection, doc.id};
+        struct span body = sealed;
+        past = doc.doc;
+        enum seal_state state = seal_open(&tide->view.seal, &place, sealed, &tide->arena, &body);
+        if ((int)state != doc.seal) store_doc_unseal(tide->store, &doc, (int)state, body, now_ms);
+        arena_reset(&tide->arena);
+    }
+    view_settle(&tide->view, tide->store, now_ms);
+    err = store_commit(tide->store);
+    if (err != ERR_OK) return tide_fail_err(tide, err);
+    struct store_moment now = tide_now(tide);
+    sync_wrote(tide->sync, &now);
+    tide_step(tide);
+    return TIDE_OK;
+}
