@@ -70,6 +70,18 @@ struct sim_record {
     int64_t time_ms;
     struct blob *bytes;
 };
+/* A journal's topics as they stand: records in their order, encoded (core/journal_record.h), compacted now and then. */
+struct sim_topics {
+    size_t count, room, compact_at;
+    uint64_t batches;
+    struct sim_topic_record {
+        int topic;                 /* enum journal_topic */
+        size_t key_bytes, value_bytes;
+        bool has_value;
+        struct blob *bytes;        /* key, value, mark */
+    } *records;
+};
+void sim_topics_fini(struct sim_topics *topics);
 struct sim_partition {
     uint64_t first, next;          /* offsets held: [first, next), perhaps with gaps */
     size_t count, room;
@@ -77,12 +89,11 @@ struct sim_partition {
     int owner;                     /* the worker that the coordinator assigned it to; -1: none */
     uint32_t generation;           /* of that assignment */
     int moving_to;                 /* who gets it when the old owner has let go; -1: nobody waits */
-    uint64_t committed, committed_hash; /* what an owner in good standing has journalled */
-    bool journalled;               /* into `journal`, ever */
-    struct map_state journal;
-    bool undecided, torn;          /* a commit is written and neither done nor undone; the journal's end is missing */
-    uint64_t staged_next, staged_hash;
-    struct map_state staged;       /* the journal as that commit would have it */
+    uint64_t committed;            /* how far an owner in good standing has journalled it */
+    struct sim_topics journal;
+    bool undecided, torn;          /* a commit is written and neither done nor undone; a record of the journal's last batch is missing */
+    uint64_t staged_next;
+    struct sim_topics staged;      /* the journal as that commit would have it */
 };
 struct sim_pending;
 struct sim_writer {

@@ -49,9 +49,9 @@ static void drop_records(struct sim_partition *part)
     part->records = NULL;
     part->count = part->room = 0;
     part->first = part->next = part->committed = 0;
-    part->journalled = part->undecided = part->torn = false;
-    map_state_fini(&part->journal);
-    map_state_fini(&part->staged);
+    part->undecided = part->torn = false;
+    sim_topics_fini(&part->journal);
+    sim_topics_fini(&part->staged);
 }
 
 static void name_log(struct sim *sim)
