@@ -119,7 +119,7 @@ bench-cluster: tidegate build/venv/ready build/setup-cluster ## push to delivery
 	@build/venv/bin/python bench/cluster
 blackbox-cluster: tidegate $(OUT)/tools/check_history build/venv/ready build/setup-cluster ## the same, against gateways and workers on a real Kafka and Redis
 	@TARGET=cluster build/venv/bin/python -m pytest -q tests/blackbox
-CLUSTER_TESTS := cluster wires disk scaling first_steps operations policies members_access random_devices
+CLUSTER_TESTS := cluster wires disk scaling links keep first_steps operations policies members_access random_devices
 cluster-test: tidegate $(OUT)/tools/check_history build/venv/ready build/setup-cluster ## a part of it, and what only a cluster can show: in make test
 	@TARGET=cluster build/venv/bin/python -m pytest -q $(CLUSTER_TESTS:%=tests/blackbox/test_%.py)
 kafka: $(KAFKA) build/setup-cluster ## log and journal on a real broker, started for it

@@ -96,7 +96,13 @@ static void close_rest(struct service *s)
 
 /* ---- what the service asks ---- */
 
-static bool is_ready(struct service *s, const char **ret_why) { return kafka_ready(((struct gateway *)s->ctx)->kafka, ret_why); }
+static bool is_ready(struct service *s, const char **ret_why)
+{
+    struct gateway *g = s->ctx;
+    if (!kafka_ready(g->kafka, ret_why) || tcp_gateway_reached(g->links)) return *ret_why == NULL;
+    *ret_why = redis_registry_counters(g->redis)->servers == 0 ? "Redis is away, which tells where workers are" : "no worker was reached yet";
+    return false;
+}
 
 static void add_metrics(struct service *s, struct buf *page)
 {

@@ -175,7 +175,7 @@ enum err kafka_reader_open(const struct kafka_options *options, const struct kaf
     if (!woken) abort(); /* no file descriptor at start: nothing could be served either */
     uv_timer_init(loop, &reader->trim_timer);
     reader->trim_timer.data = reader;
-    uv_timer_start(&reader->trim_timer, kafka_reader_on_trim_timer, TRIM_MS, TRIM_MS);
+    uv_timer_start(&reader->trim_timer, kafka_reader_on_trim_timer, kafka_reader_trim_ms(reader), kafka_reader_trim_ms(reader));
     *ret_reader = reader;
     return ERR_OK;
 }

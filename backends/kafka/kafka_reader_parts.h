@@ -12,7 +12,7 @@
 enum {
     HAND_RECORDS = 256,     /* records given to the owner in one call */
     TURN_RECORDS = 2048,    /* and in one turn of the loop */
-    TRIM_MS = 60000         /* between two looks at what may be forgotten */
+    TRIM_MS = 60000         /* between two looks at what may be forgotten, and no longer than it is kept */
 };
 
 enum part_state {
@@ -96,6 +96,7 @@ rd_kafka_message_t *kafka_reader_fetch(struct kafka_reader *reader, uint32_t par
 
 /* kafka_reader_trim.c */
 void kafka_reader_trim(struct log_reader *base, uint32_t partition, uint64_t offset);
+uint64_t kafka_reader_trim_ms(const struct kafka_reader *reader);
 void kafka_reader_on_trim_timer(uv_timer_t *timer);
 
 #endif

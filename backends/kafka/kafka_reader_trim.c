@@ -21,11 +21,14 @@ void kafka_reader_trim(struct log_reader *base, uint32_t partition, uint64_t off
     reader->parts[partition].journalled = offset;
 }
 
+static uint64_t keep_s(const struct kafka_reader *reader) { return reader->options.keep_s == 0 ? KEEP_S : reader->options.keep_s; }
+
+uint64_t kafka_reader_trim_ms(const struct kafka_reader *reader) { return keep_s(reader) < TRIM_MS / 1000 ? keep_s(reader) * 1000 : TRIM_MS; }
+
 /* Not past the first record that is too young. */
 static bool heed_age(struct kafka_reader *reader, rd_kafka_topic_partition_list_t *list)
 {
-    uint64_t keep_s = reader->options.keep_s == 0 ? KEEP_S : reader->options.keep_s;
-    int64_t before_ms = clock_wall_ms() - (int64_t)keep_s * 1000;
+    int64_t before_ms = clock_wall_ms() - (int64_t)keep_s(reader) * 1000;
     rd_kafka_topic_partition_list_t *ages = rd_kafka_topic_partition_list_copy(list);
     for (int i = 0; i < ages->cnt; i++) ages->elems[i].offset = before_ms;
     bool good = rd_kafka_offsets_for_times(reader->data, ages, ASK_MS) == 0;
@@ -39,6 +42,15 @@ static bool heed_age(struct kafka_reader *reader, rd_kafka_topic_partition_list_
     return good && list->cnt > 0;
 }
 
+static void heed_answer(rd_kafka_event_t *event)
+{
+    const rd_kafka_DeleteRecords_result_t *result = event == NULL ? NULL : rd_kafka_event_DeleteRecords_result(event);
+    const rd_kafka_topic_partition_list_t *list = result == NULL || rd_kafka_event_error(event) != 0 ? NULL : rd_kafka_DeleteRecords_result_offsets(result);
+    if (list == NULL) log_line(LOG_WARN_LEVEL, "trim_failed", "why=\"%s\"", event == NULL ? "no answer" : rd_kafka_event_error_string(event));
+    for (int i = 0; list != NULL && i < list->cnt; i++)
+        if (list->elems[i].err != 0) log_line(LOG_WARN_LEVEL, "trim_failed", "partition=%d why=\"%s\"", (int)list->elems[i].partition, rd_kafka_err2str(list->elems[i].err));
+}
+
 static void run(uv_work_t *work)
 {
     struct trimming *trimming = work->data;
@@ -48,8 +60,7 @@ static void run(uv_work_t *work)
     rd_kafka_queue_t *queue = rd_kafka_queue_new(reader->data);
     rd_kafka_DeleteRecords(reader->data, &request, 1, NULL, queue);
     rd_kafka_event_t *event = rd_kafka_queue_poll(queue, ASK_MS);
-    if (event == NULL || rd_kafka_event_error(event) != 0)
-        log_line(LOG_WARN_LEVEL, "trim_failed", "why=\"%s\"", event == NULL ? "no answer" : rd_kafka_event_error_string(event));
+    heed_answer(event);
     if (event != NULL) rd_kafka_event_destroy(event);
     rd_kafka_queue_destroy(queue);
     rd_kafka_DeleteRecords_destroy(request);

@@ -48,6 +48,7 @@ struct tcp_gateway {
     struct route *routes;
     struct peer *peers;
     uint64_t sayings;
+    bool reached;                /* somebody has owned something here, ever */
     unsigned resolving;
     bool closing, conns_closed;
     uv_timer_t timer;
@@ -87,6 +88,7 @@ static void settle(struct tcp_gateway *gateway, uint32_t partition)
     route->at = NULL;
     if (was_up && gateway->seam.down != NULL) gateway->seam.down(gateway->seam.ctx, partition);
     route->at = chosen;
+    gateway->reached = gateway->reached || chosen != NULL;
     route->tries = 0;
     route->find_ms = uv_now(gateway->conns.loop) + (chosen == NULL ? 0 : FIND_UP_MS);
     if (chosen != NULL && gateway->seam.up != NULL) gateway->seam.up(gateway->seam.ctx, partition);
@@ -422,3 +424,4 @@ void tcp_gateway_close(struct tcp_gateway *gateway, void *ctx, void (*closed)(vo
 
 struct link_gateway *tcp_gateway_seam(struct tcp_gateway *gateway) { return &gateway->seam; }
 const struct tcp_counters *tcp_gateway_counters(const struct tcp_gateway *gateway) { return &gateway->conns.counters; }
+bool tcp_gateway_reached(const struct tcp_gateway *gateway) { return gateway->reached; }

@@ -32,6 +32,8 @@ enum err tcp_gateway_open(const struct tcp_gateway_options *options, struct tcp_
 /* The directory is not asked any more. `closed` comes from the loop, when the memory is gone. */
 void tcp_gateway_close(struct tcp_gateway *gateway, void *ctx, void (*closed)(void *ctx));
 struct link_gateway *tcp_gateway_seam(struct tcp_gateway *gateway);
+/* Has an owner ever been reached? Later it stays true: where all are gone, no gateway does better than another. */
+bool tcp_gateway_reached(const struct tcp_gateway *gateway);
 const struct tcp_counters *tcp_gateway_counters(const struct tcp_gateway *gateway);
 
 #endif

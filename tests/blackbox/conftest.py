@@ -121,13 +121,14 @@ class ServeServer:
 
 
 class ClusterServer(ServeServer):
-    """The same, as two gateways on one port and two workers. `wired`: each pair of processes over a wire that a test can cut."""
+    """The same, as two gateways on one port and two workers. `wired`: each pair of processes over a wire that a test can cut (or what it puts in the place of Wires)."""
 
     def __init__(self, namespaces=None, key=SECRET, args=(), env=None, wired=False, **deployment):
         super().__init__(namespaces, key, args, env)
         if not _services:
             _services.append(Services())
-        self.wires = Wires(_services[0], self.port, free_port) if wired else None
+        made = Wires if wired is True else wired
+        self.wires = made(_services[0], self.port, free_port) if made else None
         self.deployment = Deployment(_services[0], self.dir, self.port, self.key_file, free_port, namespaces=namespaces, args=args, env=env,
                                      wires=self.wires, **deployment)
 

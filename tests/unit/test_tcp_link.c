@@ -40,8 +40,10 @@ static void a_gateway_is_up_where_an_owner_says_that_it_owns(void **state)
     struct desk_owner *owner = tcp_desk_owner(desk, 0, &desk->key);
     struct desk_gateway *gateway = tcp_desk_gateway(desk, 0, &desk->key, DESK_LOG);
     assert_int_equal(ask(gateway, 0, 1), ERR_BUSY);
+    assert_false(tcp_gateway_reached(gateway->tcp));
     owner->link->ops->owns(owner->link, 0, true);
     assert_true(tcp_desk_until(desk, up_0, gateway));
+    assert_true(tcp_gateway_reached(gateway->tcp));
     assert_int_equal(gateway->ups, 1);
     assert_int_equal(owner->joined, 1);
     assert_string_equal(owner->name, "gate-0");
