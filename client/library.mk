@@ -16,7 +16,7 @@ NAMES += $(patsubst %.c,%,$(wildcard client/*.c tests/crypt/*.c) $(CLIENT_TESTS)
 SUITES += client client-asan client-abi client-crypt examples
 EXAMPLES := $(patsubst examples/%.c,$(OUT)/examples/%,$(wildcard examples/*.c))
 
-.PHONY: client-crypt client-crypt-build examples libtidegate libtidegate-install client client-asan client-build client-abi bench-client
+.PHONY: client-crypt client-crypt-build examples libtidegate libtidegate-install client client-asan client-build client-abi bench-client valgrind bench-pouchdb
 all: libtidegate
 install: libtidegate-install
 blackbox: client-build
@@ -45,6 +45,14 @@ CRYPT_PROGRAMS := $(OUT)/crypt/test_crypt $(OUT)/crypt/plays $(OUT)/crypt/kills
 client-crypt-build: $(CRYPT_PROGRAMS)
 client-crypt: client-crypt-build ## encryption at rest: wrong keys, a change of key that is killed; random schedules on encrypted stores
 	@tests/crypt/run $(OUT)/crypt
+valgrind: unit-build build/setup-valgrind ## the C client library's unit tests under valgrind: in make soak
+	@WRAP='valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite' SECONDS_EACH=1200 tests/run-unit $(filter %/test_client %/test_client_faults %/test_client_reading %/test_client_work %/test_work,$(UNIT))
+bench-pouchdb: tidegate $(OUT)/bench/client bench/pouchdb/node_modules/.ready ## by hand: PouchDB on express-pouchdb beside the C client library, in one run
+	@node bench/pouchdb/run.js $(or $(DOCUMENTS),100000) && bench/client-quick $(or $(DOCUMENTS),100000)
+bench/pouchdb/node_modules/.ready: bench/pouchdb/package-lock.json | build/setup-browser
+	@echo "  npm   bench/pouchdb"
+	@cd bench/pouchdb && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
 bench-client: tidegate $(OUT)/bench/client ## the C client library: writes, first sync, queries, sight of another's edit
 	@bench/client-quick
 

@@ -182,7 +182,7 @@ static void wire_answered(void *ctx, unsigned status, int64_t retry_ms, struct s
 enum tide_code tide_need_transport(struct tide *tide, void *uv_loop)
 {
     struct transport_host host = {tide, wire_connected, wire_closed, wire_message, wire_heard, wire_output, wire_taken, wire_due, wire_stirred, wire_answered};
-    struct transport_options options = {tide->url, tide->ca_file, tide->pinned_key, uv_loop};
+    struct transport_options options = {tide->url, tide->ca_file, tide->pinned_key, uv_loop, tide->machine.addresses};
     char path[4096];
     if (tide->transport != NULL) return TIDE_OK;
     enum err err = transport_open(&options, &host, &tide->transport, tide->message, sizeof tide->message);

@@ -47,6 +47,7 @@ struct tide_machine {
     void *ctx;
     struct store_moment (*clock)(void *ctx); /* NULL: the machine's */
     void (*random)(void *ctx, void *ret_bytes, size_t bytes);
+    const char *const *addresses; /* transport.h; NULL: the resolver's */
     int64_t connect_ms;       /* in place of SYNC_CONNECT_MS; 0: that */
     /* A call of POST /v1/sync in place of the wire's: its status, 0: no answer. */
     unsigned (*post)(void *ctx, struct span body, struct buf *answer);

@@ -128,27 +128,37 @@ static int64_t left_ms(int64_t end_ms)
     return end_ms > now ? end_ms - now : 0;
 }
 
-/* One call; TIDE_OK: answered. */
-static enum tide_code call(struct tide *tide, struct span body, int64_t end_ms)
+/* One call to one address; TIDE_OK: answered. */
+static enum tide_code call_one(struct tide *tide, struct span body, int64_t end_ms)
 {
     tide->posting = true;
     tide->post_status = 0;
-    if (tide->machine.post != NULL) {
-        buf_reset(&tide->post_body);
-        tide->post_retry_ms = 0;
-        tide->post_status = tide->machine.post(tide->machine.ctx, body, &tide->post_body);
-        snprintf(tide->why, sizeof tide->why, "there was no answer");
-        tide->posting = false;
-    } else if (!transport_post(tide->transport, "/v1/sync", sync_token(tide->sync), body)) {
+    if (!transport_post(tide->transport, "/v1/sync", sync_token(tide->sync), body)) {
         tide->posting = false;
         return tide_fail(tide, TIDE_MEMORY, "the call cannot be made");
-    } else if (!tide_run(tide, left_ms(end_ms), has_answer, tide)) {
+    }
+    if (!tide_run(tide, left_ms(end_ms), has_answer, tide)) {
         transport_abandon(tide->transport);
         tide->posting = false;
         return tide_fail(tide, TIDE_TIMEOUT, "the server did not answer in time");
     }
-    if (tide->post_status == 0) return tide_fail(tide, TIDE_OFFLINE, "%s", tide->why);
-    return TIDE_OK;
+    return tide->post_status == 0 ? tide_fail(tide, TIDE_OFFLINE, "%s", tide->why) : TIDE_OK;
+}
+
+/* To each address that the server's name has, until one answers. Whatever an earlier one got of it, sending it again is safe. */
+static enum tide_code call(struct tide *tide, struct span body, int64_t end_ms)
+{
+    enum tide_code code;
+    size_t tries = 0;
+    if (tide->machine.post != NULL) {
+        buf_reset(&tide->post_body);
+        tide->post_retry_ms = 0;
+        tide->post_status = tide->machine.post(tide->machine.ctx, body, &tide->post_body);
+        return tide->post_status == 0 ? tide_fail(tide, TIDE_OFFLINE, "there was no answer") : TIDE_OK;
+    }
+    do code = call_one(tide, body, end_ms);
+    while (code == TIDE_OFFLINE && ++tries < transport_addresses(tide->transport) && left_ms(end_ms) > 0);
+    return code;
 }
 
 static bool wait_for_token(struct tide *tide, int64_t end_ms)

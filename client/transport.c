@@ -19,7 +19,10 @@ static const lws_retry_bo_t no_retry; /* the heart sees to time-outs; the contex
 struct lws *transport_dial(struct transport *transport, const char *method, const char *path, const char *protocol, uintptr_t number)
 {
     struct lws_client_connect_info info = {.context = transport->context, .vhost = transport->vhost};
-    info.address = transport->url.host;
+    char address[TRANSPORT_HOST_BYTES];
+    /* lws tries the next address only on its own loop, and only after its longest time-out. */
+    transport->address_count = transport_url_resolve(transport, transport->address_at, address);
+    info.address = address;
     info.host = info.origin = transport->url.authority;
     info.port = transport->url.port;
     info.path = path;
@@ -44,6 +47,7 @@ static void lose(struct transport *transport, unsigned code, const char *why)
 {
     char text[TRANSPORT_WHY_BYTES];
     snprintf(text, sizeof text, "%s", why == NULL ? "" : why);
+    if (!transport->ws_up) transport->address_at++;
     transport->ws = NULL;
     transport->ws_wanted = transport->ws_up = false;
     transport->number += TRANSPORT_NUMBER_STEP;
@@ -241,6 +245,7 @@ void transport_turn(struct transport *transport)
 }
 
 bool transport_has_url(const struct transport *transport) { return transport->has_url; }
+size_t transport_addresses(const struct transport *transport) { return transport->address_count > 0 ? transport->address_count : 1; }
 bool transport_is_foreign(const struct transport *transport) { return transport->is_foreign; }
 
 /* ---- opening and closing ---- */
@@ -266,7 +271,8 @@ static bool make_context(struct transport *transport, void *uv_loop)
     info.max_http_header_data = HEADER_BYTES;
     info.max_http_header_pool = 4;
     info.fd_limit_per_thread = FDS;
-    info.connect_timeout_secs = info.timeout_secs = TRANSPORT_CONNECT_MS / 1000;
+    info.connect_timeout_secs = TRANSPORT_CONNECT_MS / 1000;
+    info.timeout_secs = TRANSPORT_ANSWER_MS / 1000;
     if (transport->ca_file != NULL) {
         info.client_ssl_ca_filepath = transport->ca_file;
         info.options |= LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS;
@@ -288,6 +294,7 @@ enum err transport_open(const struct transport_options *options, const struct tr
     transport->call_number = 1;
     transport->watch_fd = -1;
     transport->is_foreign = options->uv_loop != NULL;
+    transport->addresses = options->addresses;
     buf_init(&transport->message, TRANSPORT_MESSAGE_BYTES_MAX);
     buf_init(&transport->scratch, TRANSPORT_MESSAGE_BYTES_MAX);
     if (options->url != NULL) err = transport_url_parse(options->url, &transport->url, ret_why, why_bytes);

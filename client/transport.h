@@ -12,7 +12,11 @@
 #include "core/err.h"
 #include "core/span.h"
 
-enum { TRANSPORT_MESSAGE_BYTES_MAX = 33554432, TRANSPORT_CONNECT_MS = 20000 };
+enum {
+    TRANSPORT_MESSAGE_BYTES_MAX = 33554432,
+    TRANSPORT_CONNECT_MS = 5000, /* to one address of the server's name; the next attempt tries the next one, and stays with what it got through to */
+    TRANSPORT_ANSWER_MS = 20000
+};
 
 struct transport_host {
     void *ctx;
@@ -31,6 +35,7 @@ struct transport_options {
     const char *url;        /* NULL: only timers and watching */
     const char *ca_file, *pinned_key;
     void *uv_loop;          /* NULL: a loop of its own */
+    const char *const *addresses; /* up to a NULL: in place of what the resolver says; NULL: the resolver. Must outlive the transport */
 };
 
 struct transport;
@@ -39,6 +44,7 @@ struct transport;
 enum err transport_open(const struct transport_options *options, const struct transport_host *host, struct transport **ret_transport, char *ret_why, size_t why_bytes);
 void transport_free(struct transport *transport); /* nothing is called back any more; NULL is accepted */
 bool transport_has_url(const struct transport *transport);
+size_t transport_addresses(const struct transport *transport); /* that the server's name has, as of the last attempt; 1 at least */
 bool transport_is_foreign(const struct transport *transport); /* on a uv loop */
 void transport_connect(struct transport *transport); /* closed() or connected() follows; ignored while one is there */
 void transport_disconnect(struct transport *transport); /* closed() follows at once, if there was one */

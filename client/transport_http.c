@@ -12,6 +12,7 @@ enum { CHUNK_BYTES = 32768 };
 static void finish(struct transport *transport, unsigned status, const char *why)
 {
     if (!transport->calling) return;
+    if (status == 0 && transport->call_status == 0) transport->address_at++;
     transport->calling = false;
     transport->call = NULL;
     transport->call_number += TRANSPORT_NUMBER_STEP;

@@ -26,6 +26,8 @@ struct transport {
     bool is_foreign;
     bool has_url;
     struct transport_url url;
+    const char *const *addresses;
+    size_t address_at, address_count; /* which of them the next attempt is for; a name may have lost some by then */
     char *ca_file;
     bool pinned;
     unsigned char pin[TRANSPORT_PIN_BYTES];
@@ -55,6 +57,9 @@ struct transport {
 
 /* transport_url.c: ERR_INVALID with ret_why. */
 enum err transport_url_parse(const char *text, struct transport_url *ret_url, char *ret_why, size_t why_bytes);
+/* The `at`-th address of the host, in digits, or in turn where there are fewer; how many there are. The name itself where it cannot be
+ * looked up: lws then says so. Blocks for as long as the system's resolver does. */
+size_t transport_url_resolve(const struct transport *transport, size_t at, char ret_address[TRANSPORT_HOST_BYTES]);
 enum err transport_url_pin(const char *text, unsigned char ret_pin[TRANSPORT_PIN_BYTES], char *ret_why, size_t why_bytes);
 
 /* transport.c */

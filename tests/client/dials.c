@@ -32,7 +32,8 @@ static const struct stage stages[] = {
     {"nobody listens, at any address of the name", "localhost", PEER_NOBODY, "", true},
     {"no way there", "224.0.0.1", PEER_NOBODY, "", true},
     {"reset at once", "127.0.0.1", PEER_RESETS, "", true},
-    {"reset at once, the second address of the name", "localhost", PEER_RESETS, "", true},
+    {"nobody at the first address, reset at the second", "two.example", PEER_RESETS, "", true},
+    {"closed at the second address", "two.example", PEER_CLOSES, "", true},
     {"reset once it has heard", "127.0.0.1", PEER_RESETS_LATE, "", true},
     {"closed at once", "127.0.0.1", PEER_CLOSES, "", true},
     {"no HTTP, and closed", "127.0.0.1", PEER_ANSWERS, "SSH-2.0-OpenSSH_9.2\r\n\r\n", true},
@@ -52,6 +53,7 @@ static const struct stage stages[] = {
 struct server {
     const struct stage *stage;
     int listener, port;
+    unsigned met;     /* connections */
     pthread_t thread;
 };
 
@@ -63,6 +65,7 @@ static void *serve(void *ctx)
     char head[HEAD_BYTES];
     while ((fd = accept(server->listener, NULL, NULL)) >= 0) {
         const char *answer = server->stage->answer;
+        server->met++;
         enum peer peer = server->stage->peer;
         if (peer != PEER_RESETS && peer != PEER_CLOSES && read(fd, head, sizeof head) < 0) head[0] = '\0';
         if (answer[0] != '\0' && send(fd, answer, strlen(answer), MSG_NOSIGNAL) < 0) head[0] = '\0';
@@ -136,7 +139,8 @@ static bool fail_on(const struct stage *stage, const char *folder, int number, b
     snprintf(path, sizeof path, "%s/dials-%ld-%d.db", folder, (long)getpid(), number);
     snprintf(url, sizeof url, "http://%s:%d", stage->host, server.port);
     struct tide_options options = {.path = path, .url = url, .token = "t", .on_event = on_event, .ctx = &app, .retry_base_ms = 1, .retry_most_ms = 10};
-    struct tide_machine machine = {.connect_ms = stage->is_heard ? PATIENT_MS : BRIEF_MS};
+    static const char *const two[] = {"127.0.0.2", "127.0.0.1", NULL};
+    struct tide_machine machine = {.addresses = strcmp(stage->host, "two.example") == 0 ? two : NULL, .connect_ms = stage->is_heard ? PATIENT_MS : BRIEF_MS};
     if (tide_open_on(&options, &machine, &tide, why, sizeof why) != TIDE_OK) return false;
     if (on_uv) {
         uv_loop_init(&app.loop);
@@ -150,6 +154,7 @@ static bool fail_on(const struct stage *stage, const char *folder, int number, b
     else failed = tide_run(tide, GUARD_MS, has_failed, &app);
     tide_close(tide);
     server_end(&server);
+    if (stage->peer != PEER_NOBODY && server.met == 0) return false;
     bool by_deadline = strcmp(app.why, SYNC_WHY_CONNECT) == 0;
     if (!failed || by_deadline == stage->is_heard) fprintf(stderr, "%d failures, the last: '%s'\n", app.failures, app.why);
     if (!on_uv) return failed && by_deadline != stage->is_heard;

@@ -44,6 +44,7 @@ struct play {
     size_t messages_at_backup[CLIENTS];
     size_t messages_count;
     struct message messages[MESSAGES_MAX];
+    bool disk_is_full;
     bool bare;                    /* without what was added to plays later */
     unsigned counts[16];          /* of what happened, so that a play is known to have played */
     const char *what;
@@ -66,6 +67,8 @@ static void write_something(struct play *play, size_t at, struct tide *tide)
     char id[24], body[96], field[8];
     bool bob = strcmp(users[at], "bob") == 0;
     enum tide_code code = TIDE_OK;
+    unsigned made = play->made[at];
+    size_t messages = play->messages_count;
     snprintf(id, sizeof id, "i%u", (unsigned)chance(play, 3));
     snprintf(field, sizeof field, "c%zu", at);
     switch (bob ? 2 : chance(play, 8)) {
@@ -92,8 +95,25 @@ static void write_something(struct play *play, size_t at, struct tide *tide)
         code = chance(play, 3) == 0 ? tide_push(tide, spaces[0], "[]", NULL) : tide_put(tide, spaces[0], "items", "bad", "{\"qty\":-1}", NULL);
         break;
     }
+    if (play->disk_is_full && code != TIDE_OK) { /* it changed nothing */
+        MUST(code == TIDE_FULL || code == TIDE_IO);
+        play->made[at] = made;
+        play->messages_count = messages;
+        play->counts[11]++;
+        return;
+    }
     MUST(code == TIDE_OK);
     play->counts[0]++;
+}
+
+static void have_no_room(struct play *play, size_t at)
+{
+    client_fill_disk(&play->clients[at], true);
+    play->disk_is_full = true;
+    for (uint64_t i = chance(play, 4); i > 0; i--) write_something(play, at, play->clients[at].tide);
+    client_step(&play->clients[at]);
+    client_fill_disk(&play->clients[at], false);
+    play->disk_is_full = false;
 }
 
 /* Another process of the same store: it writes, and goes. */
@@ -160,8 +180,6 @@ static void ask_for_work(struct play *play, struct tide *tide)
     play->counts[8]++;
 }
 
-static void let_something_through(struct play *play);
-
 struct patience {
     struct play *play;
     unsigned turns;
@@ -170,7 +188,7 @@ struct patience {
 static bool go_on(void *ctx)
 {
     struct patience *patience = ctx;
-    let_something_through(patience->play);
+    world_happen(&patience->play->world);
     if (patience->turns == 0) return false;
     patience->turns--;
     return true;
@@ -265,8 +283,9 @@ static void happen(struct play *play, size_t at)
         return;
     }
     uint64_t work = play->bare ? 99 : chance(play, 20);
-    if (work < 2) {
-        if (work == 0) ask_for_work(play, client->tide);
+    if (work < 3) {
+        if (work == 2) have_no_room(play, at);
+        else if (work == 0) ask_for_work(play, client->tide);
         else run_work(play, client);
         return;
     }
@@ -288,23 +307,6 @@ static void happen(struct play *play, size_t at)
 }
 
 /* ---- what the world does ---- */
-
-static void let_something_through(struct play *play)
-{
-    struct world *world = &play->world;
-    switch (chance(play, 12)) {
-    case 0: (void)world_ack(world, chance(play, 8) == 0); break;
-    case 1: case 2: (void)world_step(world); break;
-    case 3: case 4: (void)world_ask(world); break;
-    case 5: case 6: case 7: (void)world_tell(world); break;
-    case 8: case 9: (void)world_page(world); break;
-    case 10: hub_rig_turn(&world->rig); break;
-    default:
-        world->rig.now_ms += (int64_t)(chance(play, 40) == 0 ? chance(play, 30) * 3600000 : 100);
-        hub_tick(world->rig.hub, world->rig.now_ms);
-        break;
-    }
-}
 
 /* Somebody writes, so that the owner's clock moves on; the others lie in a drawer. What was sent before has reached the log by then,
  * and has its time: a copy that came to the owner a year after the first, though sent at once, would be no copy to it. */
@@ -447,7 +449,7 @@ static void one_play(uint64_t seed, const char *folder, bool bare, unsigned tota
         size_t at = (size_t)chance(play, CLIENTS);
         if (i == year) pass_a_year(play);
         happen(play, at);
-        for (uint64_t k = chance(play, 14); k > 0; k--) let_something_through(play);
+        for (uint64_t k = chance(play, 14); k > 0; k--) world_happen(&play->world);
         if (chance(play, 50) == 0) world_break(&play->world, !play->world.down);
         if (chance(play, 2) == 0) client_step(&play->clients[chance(play, CLIENTS)]);
     }
@@ -478,7 +480,7 @@ int main(int argc, char **argv)
         one_play(seed + i, made, bare, totals);
         rig_dir_remove(made);
     }
-    printf("%llu plays: %u writes, %u by another process, %u refusals, %u restored backups, %u years, %u calls of HTTP, %u made again, %u backups kept for another time, %u times work was asked for, %u runs, %u of them well\n", (unsigned long long)count, totals[0], totals[1],
-           totals[2], totals[3], totals[4], totals[5], totals[6], totals[7], totals[8], totals[9], totals[10]);
+    printf("%llu plays: %u writes, %u by another process, %u refusals, %u restored backups, %u years, %u calls of HTTP, %u made again, %u backups kept for another time, %u times work was asked for, %u runs, %u of them well, %u writes without room\n", (unsigned long long)count, totals[0], totals[1],
+           totals[2], totals[3], totals[4], totals[5], totals[6], totals[7], totals[8], totals[9], totals[10], totals[11]);
     return 0;
 }

@@ -1,8 +1,11 @@
 #include "tests/support/client_rig.h"
 
 #include <assert.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "core/json.h"
 
@@ -122,6 +125,20 @@ void client_boot(struct client *client)
     assert(client->tide == NULL);
     client->boots++;
     client->boot_at_ms = client->world->rig.now_ms;
+}
+
+void client_fill_disk(const struct client *client, bool full)
+{
+    char path[CLIENT_PATH_BYTES + 8];
+    struct stat file;
+    struct rlimit limit;
+    snprintf(path, sizeof path, "%s-wal", client->path);
+    signal(SIGXFSZ, SIG_IGN);
+    bool found = stat(path, &file) == 0 && getrlimit(RLIMIT_FSIZE, &limit) == 0;
+    assert(found);
+    limit.rlim_cur = full ? (rlim_t)file.st_size : limit.rlim_max;
+    bool set = setrlimit(RLIMIT_FSIZE, &limit) == 0;
+    assert(set);
 }
 
 /* ---- the wire ---- */

@@ -43,6 +43,7 @@ void client_fini(struct client *client);
 void client_step(struct client *client);              /* what it wants of its connection happens; what was sent is heard */
 void client_network(struct client *client, bool up);
 void client_cut(struct client *client);               /* the connection ends; the network stays */
+void client_fill_disk(const struct client *client, bool full); /* files of this process may grow no further than its log is */
 void client_boot(struct client *client);              /* the machine starts anew; the process is dead before and after */
 /* Stops, syncs by calls of HTTP for as long as `go_on` gets answers out of the world, and starts again. Returns how many were answered. */
 unsigned client_sync_once(struct client *client, bool (*go_on)(void *ctx), void *ctx);

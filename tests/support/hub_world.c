@@ -278,3 +278,19 @@ void world_look(struct world *world, const char *space, const char *user, struct
     enum err err = page_make(&request, &reader, arena, text, ret_page);
     assert(err == ERR_OK && !ret_page->more);
 }
+
+void world_happen(struct world *world)
+{
+    switch (world_chance(world, 12)) {
+    case 0: (void)world_ack(world, world_chance(world, 8) == 0); break;
+    case 1: case 2: (void)world_step(world); break;
+    case 3: case 4: (void)world_ask(world); break;
+    case 5: case 6: case 7: (void)world_tell(world); break;
+    case 8: case 9: (void)world_page(world); break;
+    case 10: hub_rig_turn(&world->rig); break;
+    default:
+        world->rig.now_ms += (int64_t)(world_chance(world, 40) == 0 ? world_chance(world, 30) * 3600000 : 100);
+        hub_tick(world->rig.hub, world->rig.now_ms);
+        break;
+    }
+}

@@ -38,6 +38,7 @@ struct world {
 void world_init(struct world *world, uint64_t seed);
 void world_fini(struct world *world);
 uint64_t world_chance(struct world *world, uint64_t below);
+void world_happen(struct world *world); /* one of these, by chance; or time passes */
 /* Each lets one thing through; false: there was none. */
 bool world_ack(struct world *world, bool fail);
 bool world_step(struct world *world);   /* a record reaches the owner */

@@ -1,29 +1,12 @@
 /* A device on the C client library when the disk is full, the copy is torn, a first sync is cut short; and rules that the app vouches for. */
-#include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 
 #include "tests/support/client_bench.h"
 #include "tests/support/unit.h"
 
 static const char cart[] = "cart:ana";
-
-/* Files may grow no further than they are. */
-static void fill_disk(const struct client *client, bool full)
-{
-    char path[CLIENT_PATH_BYTES + 8];
-    struct stat file;
-    struct rlimit limit;
-    snprintf(path, sizeof path, "%s-wal", client->path);
-    signal(SIGXFSZ, SIG_IGN);
-    assert_int_equal(stat(path, &file), 0);
-    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
-    limit.rlim_cur = full ? (rlim_t)file.st_size : limit.rlim_max;
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
-}
 
 static void a_full_disk_refuses_a_write_and_changes_nothing(void **state)
 {
@@ -31,9 +14,9 @@ static void a_full_disk_refuses_a_write_and_changes_nothing(void **state)
     struct client *ana = bench_add(bench, "ana");
     client_network(ana, false);
     bench_well(tide_put(ana->tide, cart, "items", "tea", "{\"qty\":1}", NULL));
-    fill_disk(ana, true);
+    client_fill_disk(ana, true);
     enum tide_code code = tide_incr(ana->tide, cart, "items", "tea", "qty", 1, NULL, NULL, NULL);
-    fill_disk(ana, false);
+    client_fill_disk(ana, false);
     assert_true(code == TIDE_FULL || code == TIDE_IO);
     bench_shows(ana, cart, "items", "tea", "{\"qty\":1}");
     assert_int_equal(bench_status(ana).pending, 1);
@@ -55,9 +38,9 @@ static void what_comes_while_the_disk_is_full_comes_again(void **state)
     client_step(other);
     while (world_ack(&bench->world, false) || world_step(&bench->world) || world_tell(&bench->world)) continue;
     hub_rig_turn(&bench->world.rig);
-    fill_disk(ana, true);
+    client_fill_disk(ana, true);
     client_step(ana);
-    fill_disk(ana, false);
+    client_fill_disk(ana, false);
     assert_true(ana->events[TIDE_EVENT_ERROR] > 0);
     bench_shows(ana, cart, "items", "tea", NULL);
     bench_settle(bench);
