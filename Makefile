@@ -139,6 +139,8 @@ scenarios-accept: $(SIM) ## writes those traces
 browser: tidegate tests/browser/node_modules/.ready web/client/node_modules/.ready ## demo and client in a real browser
 	@cd web/client && node build.mjs --tests
 	@cd tests/browser && node --test --test-concurrency=2
+browser-shots: tidegate tests/browser/node_modules/.ready ## pictures of every state of the demo, to be looked at, into build/shots
+	@cd tests/browser && node shots.js
 browser-cluster: tidegate tests/browser/node_modules/.ready build/setup-cluster ## the client in real browsers on two gateways, with two workers, Kafka and Redis behind them
 	@cd tests/browser && node --test cluster.js
 web-unit: web/client/node_modules/.ready ## the client in TypeScript, its parts, in node
@@ -173,7 +175,7 @@ help: ## this list
 
 .PHONY: web web-measure $(WEB)
 .PHONY: all run install check test soak sabotage sabotage-quick sabotage-check unit unit-asan unit-tsan unit-build fuzz fuzz-run fuzz-clang fuzz-clang-run tidy tidy-test \
-  vectors vectors-check schemas deploy-test deploy-full blackbox kafka browser browser-cluster autobahn sim sim-small sweep sweep-libs scenarios scenarios-accept bench-quick docs docs-check clean help tidegate tools
+  vectors vectors-check schemas deploy-test deploy-full blackbox kafka browser browser-shots browser-cluster autobahn sim sim-small sweep sweep-libs scenarios scenarios-accept bench-quick docs docs-check clean help tidegate tools
 
 # -- rules --------------------------------------------------------------------------------------------------------
 tidegate: $(OUT)/tidegate

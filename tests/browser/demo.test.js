@@ -12,7 +12,7 @@ const at = (who, selector) => page.frameLocator(`#${who}`).locator(selector);
 
 async function open() {
   await page?.context().close();
-  page = await (await browser.newContext({ viewport: { width: 1440, height: 1000 } })).newPage();
+  page = await (await browser.newContext({ viewport: { width: 1280, height: 800 } })).newPage();
   page.setDefaultTimeout(TIMEOUT);
   listenForNoise(page, noise);
   await page.goto(`${server.url}/?room=r${Math.random().toString(36).slice(2, 8)}`);
@@ -197,19 +197,18 @@ test('tabs and switches go by keyboard', async () => {
   await at('ana', '.toggle.slow[aria-checked=false]').waitFor();
 });
 
-test('it reads well in every state, at both sizes, light and dark, and axe finds nothing serious', async () => {
+test('it reads well at both sizes, light and dark, axe finds nothing serious, and no page has logged an error', async () => {
   await open();
   await say('ana', 'Shall I bring tea?');
   await say('ben', 'Yes, two boxes, and the good honey from the market.');
   await shows('ana', 'Yes, two boxes');
   const axe = readFileSync(new URL('node_modules/axe-core/axe.min.js', import.meta.url), 'utf8');
-  for (const [scheme, width, height, size] of [['light', 1440, 1000, 'laptop'], ['dark', 1440, 1000, 'laptop-dark'], ['light', 390, 844, 'phone'], ['dark', 390, 844, 'phone-dark']]) {
+  for (const [scheme, width, height, size] of [['light', 1280, 800, 'laptop'], ['dark', 1280, 800, 'laptop-dark'], ['light', 390, 844, 'phone'], ['dark', 390, 844, 'phone-dark']]) {
     await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' });
     await page.setViewportSize({ width, height });
     for (const name of ['cart', 'todos', 'note', 'workout', 'chat']) {
       await tab(name);
       if (size === 'laptop' || name === 'chat') await page.screenshot({ path: join(shots, `${size}-${name}.png`), fullPage: width < 600 });
-      if (size.startsWith('phone')) continue;
       for (const frame of name === 'chat' ? page.frames() : [phone('ana')]) {
         const found = await frame.evaluate(`${axe}; axe.run({ runOnly: { type: 'tag', values: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'] }, iframes: false })
           .then((run) => run.violations.filter((one) => ['serious', 'critical'].includes(one.impact)).map((one) => one.id + ': ' + one.nodes[0].html))`);

@@ -82,9 +82,10 @@ export class Wire {
   }
 }
 
-/** Errors of a page, but those that a dead server or a cut wire causes in the network's own words. */
+/** Errors of a page and refused requests, but what a dead server or a cut wire causes in the network's own words. */
 export function listenForNoise(page, noise) {
   page.on('console', (message) => { if (message.type() === 'error' && !/net::ERR_|WebSocket connection|Failed to fetch|Failed to load resource/.test(message.text())) noise.push(message.text()); });
+  page.on('response', (response) => { if (response.status() >= 400 && !response.url().endsWith('/favicon.ico')) noise.push(`${response.status()} ${response.url()}`); });
   page.on('pageerror', (error) => noise.push(String(error.stack)));
 }
 

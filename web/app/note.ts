@@ -11,7 +11,7 @@ export function note(phone: Phone): App {
   const space = phone.space('notes'), doc = space.doc<Note>('notes/trip');
   const area = h('textarea', { 'aria-label': `The note, as ${phone.who === 'ana' ? 'Ana' : 'Ben'} has it` });
   const save = h('button', { type: 'button', class: 'primary' }, 'Save'), state = h('span', { class: 'saved' });
-  const mine = h('pre', { tabindex: 0, 'aria-label': 'Yours' }), theirs = h('pre', { tabindex: 0, 'aria-label': 'Theirs' }), both = h('textarea', { rows: 4 });
+  const mine = h('pre', { tabindex: 0, 'aria-label': 'Yours' }), theirs = h('pre', { tabindex: 0, 'aria-label': 'Theirs' }), both = h('textarea', { rows: 3 });
   const choice = (value: string, text: string) => h('button', { type: 'button', value, onclick: () => void settle(value) }, text);
   const dialog = h('section', { class: 'conflict', hidden: true, 'aria-label': 'Two versions of one note' },
     h('h2', { tabindex: -1 }, 'Two versions of one note'), h('p', {}, 'Both were written without knowing of the other. Nothing is lost: which one shall it be?'),

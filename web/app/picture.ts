@@ -33,7 +33,7 @@ export class Picture {
   constructor(element: HTMLElement) {
     STATIONS.forEach((name, i) => this.way.append(h('span', { class: `station s${i}` }, i === 0 ? 'Ana' : i === 5 ? 'Ben' : name)));
     element.append(this.way, h('div', { class: 'columns' },
-      h('section', { 'aria-labelledby': 'h-changes' }, h('h3', { id: 'h-changes' }, 'Changes, and how long each took'), h('p', { class: 'legend' }, h('i', { class: 'logged' }), 'safe in the log', h('i', { class: 'resolved' }), 'resolved', h('i', { class: 'seen' }), 'on the other phone'), this.scale(), this.rows),
+      h('section', { 'aria-labelledby': 'h-changes' }, h('h3', { id: 'h-changes' }, 'Changes, and how long each took'), h('p', { class: 'legend' }, ...[['logged', 'safe in the log'], ['resolved', 'resolved'], ['seen', 'on the other phone']].map(([name, words]) => h('span', {}, h('i', { class: name }), words))), this.scale(), this.rows),
       h('section', { 'aria-labelledby': 'h-promises' }, h('h3', { id: 'h-promises' }, 'The promises, counted'), this.numbers),
       h('section', { 'aria-labelledby': 'h-frames' }, h('h3', { id: 'h-frames' }, 'On the wire'), this.wire)));
     setInterval(() => this.draw(), 1000);

@@ -346,7 +346,7 @@ function note(phone2) {
   const space = phone2.space("notes"), doc = space.doc("notes/trip");
   const area = h("textarea", { "aria-label": `The note, as ${phone2.who === "ana" ? "Ana" : "Ben"} has it` });
   const save = h("button", { type: "button", class: "primary" }, "Save"), state2 = h("span", { class: "saved" });
-  const mine = h("pre", { tabindex: 0, "aria-label": "Yours" }), theirs = h("pre", { tabindex: 0, "aria-label": "Theirs" }), both = h("textarea", { rows: 4 });
+  const mine = h("pre", { tabindex: 0, "aria-label": "Yours" }), theirs = h("pre", { tabindex: 0, "aria-label": "Theirs" }), both = h("textarea", { rows: 3 });
   const choice = (value, text) => h("button", { type: "button", value, onclick: () => void settle(value) }, text);
   const dialog = h(
     "section",
