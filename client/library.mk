@@ -13,10 +13,10 @@ PACKAGES += sqlite3 libsodium
 SOURCES += $(wildcard client/*.c)
 LIB_OBJECTS += $(patsubst %.c,$(OUT)/%.o,$(wildcard client/*.c)) $(OUT)/gen/store.o
 NAMES += $(patsubst %.c,%,$(wildcard client/*.c tests/crypt/*.c) $(CLIENT_TESTS))
-SUITES += client client-asan client-abi client-crypt examples
+SUITES += client client-asan client-abi client-crypt examples bindings
 EXAMPLES := $(patsubst examples/%.c,$(OUT)/examples/%,$(wildcard examples/*.c))
 
-.PHONY: client-crypt client-crypt-build examples libtidegate libtidegate-install client client-asan client-build client-abi bench-client valgrind bench-pouchdb
+.PHONY: bindings client-crypt client-crypt-build examples libtidegate libtidegate-install client client-asan client-build client-abi bench-client valgrind bench-pouchdb
 all: libtidegate
 install: libtidegate-install
 blackbox: client-build
@@ -46,13 +46,15 @@ client-crypt-build: $(CRYPT_PROGRAMS)
 client-crypt: client-crypt-build ## encryption at rest: wrong keys, a change of key that is killed; random schedules on encrypted stores
 	@tests/crypt/run $(OUT)/crypt
 valgrind: unit-build build/setup-valgrind ## the C client library's unit tests under valgrind: in make soak
-	@WRAP='valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite' SECONDS_EACH=1200 tests/run-unit $(filter %/test_client %/test_client_faults %/test_client_reading %/test_client_work %/test_work,$(UNIT))
+	@WRAP='valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite' SECONDS_EACH=1200 tests/run-unit $(filter %/test_client %/test_client_faults %/test_client_reading %/test_client_work %/test_client_sealed %/test_envelope %/test_work,$(UNIT))
 bench-pouchdb: tidegate $(OUT)/bench/client bench/pouchdb/node_modules/.ready ## by hand: PouchDB on express-pouchdb beside the C client library, in one run
 	@node bench/pouchdb/run.js $(or $(DOCUMENTS),100000) && bench/client-quick $(or $(DOCUMENTS),100000)
 bench/pouchdb/node_modules/.ready: bench/pouchdb/package-lock.json | build/setup-browser
 	@echo "  npm   bench/pouchdb"
 	@cd bench/pouchdb && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
+bindings: tidegate $(OUT)/bindings/libtidegate_jni.so ## the Java binding, compiled and run against a server
+	@tests/bindings/run $(OUT)/bindings
 bench-client: tidegate $(OUT)/bench/client ## the C client library: writes, first sync, queries, sight of another's edit
 	@bench/client-quick
 
@@ -77,6 +79,15 @@ $(OUT)/client-tests/%: $(OUT)/tests/client/%.o $(SUPPORT) $(LIB)
 	@mkdir -p $(@D)
 	@$(CC) $(FLAGS) -o $@ $^ $(LIBS)
 
+# jni.h lies beside the compiler of Java, wherever that is. The prototypes are those that it makes of the Java sources.
+$(OUT)/bindings/libtidegate_jni.so: client/bindings/jni/tide_jni.c $(wildcard client/bindings/java/dev/tidegate/*.java) client/tidegate.h $(OUT)/libtidegate.a | build/setup-java
+	@mkdir -p $(@D)
+	@echo "  cc    $<"
+	@java=$$(dirname "$$(dirname "$$(readlink -f "$$(command -v javac)")")")/include; \
+	  javac -d $(@D)/classes -h $(@D) client/bindings/java/dev/tidegate/*.java && \
+	  $(CC) -std=gnu11 $(FLAGS) $(WARNINGS) -Wno-unused-parameter -fPIC -shared -fvisibility=hidden -Wl,--exclude-libs,ALL -I. -isystem "$$java" -isystem "$$java/linux" \
+	  -include $(@D)/dev_tidegate_Tide.h $< $(OUT)/libtidegate.a \
+	  -o $@ $$(pkg-config --libs $(CLIENT_PACKAGES)) -lpthread
 tests/crypt/node_modules/.ready: tests/crypt/package-lock.json | build/setup-browser
 	@echo "  npm   tests/crypt"
 	@cd tests/crypt && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
