@@ -279,6 +279,7 @@ extern const struct hub_edge_ops sim_edge_ops;
 /* HTTP calls (sim_http.c): a background sync of the device's beside its session. A gateway that dies answers nothing. */
 struct sim_call;
 void sim_http_sync(struct sim *sim, struct sim_device *device, size_t space, int gateway);
+void sim_http_call(struct sim *sim, struct sim_device *device, struct span body, int gateway, unsigned number); /* of one on the client library */
 void sim_http_gateway_dies(struct sim *sim, int gateway); /* before its hub is closed */
 void sim_http_fini(struct sim *sim);
 

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "tests/sim/sim.h"
+#include "tests/sim/sim_lib.h"
 
 enum { BODY_BYTES_MAX = 1 << 20 };
 
@@ -13,6 +13,7 @@ struct sim_call {
     struct sim *sim;
     struct sim_device *device;
     int gateway;
+    unsigned number, status;
     struct hub_http_job *job;
     struct blob *body, *answer;
 };
@@ -31,7 +32,15 @@ static void come_back(struct sim *sim, struct sim_event *event)
 {
     struct sim_call *call = (struct sim_call *)(void *)event;
     sim_mix_span(sim, blob_span(call->answer));
-    sim_device_hear_sync(call->device, blob_span(call->answer));
+    if (call->device->lib != NULL) sim_lib_call_answered(call->device, call->number, call->gateway, call->status, blob_span(call->answer));
+    else sim_device_hear_sync(call->device, blob_span(call->answer));
+    end_call(call);
+}
+
+/* No answer will come. */
+static void lose_call(struct sim_call *call)
+{
+    sim_lib_call_lost(call->device, call->number);
     end_call(call);
 }
 
@@ -39,6 +48,7 @@ static void done(void *ctx, const struct hub_http_answer *answer)
 {
     struct sim_call *call = ctx;
     call->job = NULL;
+    call->status = answer->status;
     call->answer = blob_take(answer->body);
     sim_trace(call->sim, "%-7s answers %s's sync with %u", call->sim->gateways[call->gateway].name, call->device->name, answer->status);
     sim_queue_put(call->sim, &call->event, call->sim->now_us + sim_delay(call->sim, SIM_NET, call->sim->settings.net), come_back);
@@ -50,7 +60,7 @@ static void arrive(struct sim *sim, struct sim_event *event)
     struct sim_gateway *gateway = &sim->gateways[call->gateway];
     struct hub_http_request request = {.post = true, .path = SPAN_LITERAL("sync"), .body = blob_span(call->body)};
     if (!gateway->alive) {
-        end_call(call);
+        lose_call(call);
         return;
     }
     struct hub_credentials credentials = {.user_bytes = strlen(call->device->user), .expires_ms = INT64_MAX};
@@ -61,18 +71,24 @@ static void arrive(struct sim *sim, struct sim_event *event)
     sim_gateway_touched(sim, call->gateway);
 }
 
+void sim_http_call(struct sim *sim, struct sim_device *device, struct span body, int gateway, unsigned number)
+{
+    struct sim_call *call = calloc(1, sizeof *call);
+    assert(call != NULL);
+    *call = (struct sim_call){.next = sim->calls, .sim = sim, .device = device, .gateway = gateway, .number = number, .body = blob_make(body)};
+    assert(call->body != NULL);
+    sim->calls = call;
+    sim_queue_put(sim, &call->event, sim->now_us + sim_delay(sim, SIM_NET, sim->settings.net), arrive);
+}
+
 void sim_http_sync(struct sim *sim, struct sim_device *device, size_t space, int gateway)
 {
     struct buf body;
-    struct sim_call *call = calloc(1, sizeof *call);
-    assert(call != NULL);
     buf_init(&body, BODY_BYTES_MAX);
     sim_device_say_sync(device, space, &body);
-    *call = (struct sim_call){.next = sim->calls, .sim = sim, .device = device, .gateway = gateway, .body = blob_make(buf_span(&body))};
-    assert(buf_ok(&body) && call->body != NULL);
+    assert(buf_ok(&body));
+    sim_http_call(sim, device, buf_span(&body), gateway, 0);
     buf_fini(&body);
-    sim->calls = call;
-    sim_queue_put(sim, &call->event, sim->now_us + sim_delay(sim, SIM_NET, sim->settings.net), arrive);
 }
 
 void sim_http_gateway_dies(struct sim *sim, int gateway)
@@ -81,7 +97,8 @@ void sim_http_gateway_dies(struct sim *sim, int gateway)
         next = call->next;
         if (call->gateway != gateway || call->job == NULL) continue;
         hub_http_cancel(call->job);
-        end_call(call);
+        call->job = NULL;
+        lose_call(call);
     }
 }
 

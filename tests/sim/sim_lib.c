@@ -126,6 +126,20 @@ static void arm(struct sim_device *device)
     else sim_queue_put(sim, &device->timer, (sim_now_ms(sim) + in_ms - SIM_EPOCH_MS) * 1000, due);
 }
 
+void sim_lib_hang_up(struct sim_device *device)
+{
+    if (device->conn == NULL) return;
+    sim_edge_leave(device->conn);
+    end_conn(device, 0);
+}
+
+void sim_lib_call_ends(struct sim_device *device)
+{
+    device->lib->calling = false;
+    tide_start(device->lib->tide, TIDE_BOTH);
+    step(device);
+}
+
 void sim_lib_lost(struct sim_device *device, unsigned code)
 {
     sim_trace(device->sim, "%-7s has lost its connection%s", device->name, code == 4409 ? ": the same device connected again" : "");
@@ -163,6 +177,7 @@ static void kill(struct sim_device *device)
     device->welcome = false;
     device->left_ms = sim_device_clock_ms(device);
     sim_queue_take(device->sim, &device->timer);
+    if (device->lib->calling) sim_lib_call_dies(device);
     tide_close(device->lib->tide);
     device->lib->tide = NULL;
 }
@@ -302,6 +317,7 @@ void sim_lib_push(struct sim_device *device, size_t space, struct span ops, int6
 bool sim_lib_is_idle(const struct sim_device *device)
 {
     struct tide_status status;
+    if (device->lib->calling) return false;
     if (!device->wants_on) return true;
     if (device->conn == NULL || !device->conn->path || device->conn->down_bytes > 0 || device->conn->session == NULL) return false;
     tide_status(device->lib->tide, &status);

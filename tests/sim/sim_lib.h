@@ -29,6 +29,8 @@ struct sim_lib {
     size_t aside_count;    /* and as it was laid aside */
     struct sim_lib_push aside[SIM_LIB_OUTBOX_MAX];
     char refusal[24];      /* the newest refused push's code */
+    bool calling, is_told; /* it syncs by HTTP; the history knows of the call under way */
+    unsigned call;         /* its number */
 };
 
 /* ---- the device (sim_lib.c); sim_device_*() of such a device come here ---- */
@@ -47,7 +49,15 @@ void sim_lib_push(struct sim_device *device, size_t space, struct span ops, int6
 void sim_lib_lost(struct sim_device *device, unsigned code);
 void sim_lib_heard(struct sim_device *device);      /* a ping */
 void sim_lib_hear(struct sim_device *device, struct span message);
+void sim_lib_hang_up(struct sim_device *device);    /* its connection ends */
+void sim_lib_call_ends(struct sim_device *device);  /* it goes on as before */
 bool sim_lib_is_idle(const struct sim_device *device);
+
+/* ---- calls of HTTP (sim_lib_http.c) ---- */
+void sim_lib_sync(struct sim_device *device, int gateway); /* all its spaces, once */
+void sim_lib_call_answered(struct sim_device *device, unsigned number, int gateway, unsigned status, struct span body);
+void sim_lib_call_dies(struct sim_device *device);
+void sim_lib_call_lost(struct sim_device *device, unsigned number);
 
 /* ---- what it has (sim_lib_look.c) ---- */
 void sim_lib_tell_end(struct sim_device *device);   /* outbox and copies, to the history */

@@ -88,7 +88,7 @@ static void heard_welcome(struct sim_lib *lib, struct json_value frame)
     struct sim_device *device = lib->device;
     struct checker_event event = {.kind = CHECKER_HELLO, .who = span_text(device->name), .user = span_text(device->user),
                                   .device = span_text(tide_device(lib->tide)), .log = sim_frame_word(frame, "log")};
-    device->welcome = true;
+    device->welcome = device->knows_ahead = true;
     sim_judge_event(device->sim, &event);
 }
 

@@ -7,7 +7,7 @@
  *   go D [G] · stop D · crash D · reboot D · clock D TIME · reinstall D · backup D · restore D [FROM: another's backup] · retire D
  *   cut D · half D (open at one end) · slow D on|off
  *   open D S [once] [tail N] · close D S · push D S OPERATIONS · history D S COLLECTION LIMIT · sync D S G (a call of HTTP, of a space
- *   that it has opened before, beside whatever session it has) · write D S OPERATIONS (another process on the same store: who syncs finds it later)
+ *   that it has opened before, beside whatever session it has; on the C library of all, in the place of the session) · write D S OPERATIONS (another process on the same store: who syncs finds it later)
  *   kill G|W · start G|W (in the form `serve` either is the whole server) · disk W lost|back · isolate W · reach W
  *   journal die W (right behind its next commit) · journal stall W (it dies amid that, which is left undecided) · journal done|undone P (now it
  *   is decided) · journal tear|mend P
@@ -212,8 +212,9 @@ static bool space_line(struct sim *sim, struct span verb, struct sim_words *word
         push_line(device, space, words, write);
         if (write && device->lib == NULL) sim_device_arm(device);
     } else if (sync) {
-        if (device->lib != NULL) bad(sim, "a modelled device");
-        else sim_http_sync(sim, device, space, process(sim, sim_words_next(words), 'g', sim->settings.gateways));
+        int gateway = process(sim, sim_words_next(words), 'g', sim->settings.gateways);
+        if (device->lib != NULL) sim_lib_sync(device, gateway);
+        else sim_http_sync(sim, device, space, gateway);
     } else if (history) {
         char collection[SIM_NAME_BYTES];
         struct span name = sim_words_next(words);

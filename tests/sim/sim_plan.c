@@ -54,6 +54,9 @@ struct draw {
     unsigned gateways, workers, partitions, devices, spaces;
     bool serve, long_story;
     unsigned messages;     /* ids given out */
+    unsigned libs;         /* a bit each */
+    bool with_libs;        /* some devices are on the client library, */
+    struct chance kinds;   /* by a chance of its own: the rest of a plan is as it was without them */
 };
 
 static const char *const users[] = {"ana", "bob", "cem", "dee"};
@@ -126,6 +129,16 @@ static void draw_device_fault(struct draw *draw)
     }
 }
 
+/* What only devices on the client library do in drawn plans: a sync by HTTP, another process on their store. */
+static void draw_lib(struct draw *draw)
+{
+    unsigned device = (unsigned)chance_below(&draw->kinds, draw->devices), space = (unsigned)chance_below(&draw->kinds, draw->spaces);
+    unsigned what = (unsigned)chance_below(&draw->kinds, 24), gateway = 1 + (unsigned)chance_below(&draw->kinds, draw->gateways);
+    if ((draw->libs >> device & 1) == 0) return;
+    if (what < 2) sim_plan_add(draw->plan, "sync d%u %s g%u", device, spaces[space], gateway);
+    else if (what == 2) sim_plan_add(draw->plan, "write d%u %s barrier", device, spaces[space]);
+}
+
 static void draw_process_fault(struct draw *draw)
 {
     unsigned g = 1 + below(draw, draw->gateways), w = 1 + below(draw, draw->workers), p = below(draw, draw->partitions);
@@ -169,6 +182,7 @@ static void draw_action(struct draw *draw)
     } else {
         sim_plan_add(draw->plan, "settle");
     }
+    draw_lib(draw);
     if (!one_in(draw, 3)) sim_plan_add(draw->plan, "wait %ums", one_in(draw, 6) ? below(draw, 3000) : below(draw, 60));
 }
 
@@ -198,10 +212,11 @@ static void draw_world(struct draw *draw, uint64_t seed)
     if (one_in(draw, 3)) sim_plan_add(draw->plan, "set double %u", 1 + below(draw, 20));
     if (one_in(draw, 3)) sim_plan_add(draw->plan, "set busy %u", 1 + below(draw, 20));
     if (one_in(draw, 3)) sim_plan_add(draw->plan, "set headless %u", 1 + below(draw, 30));
-    struct chance kinds = {.state = seed * UINT64_C(0x9fb21c651e98df25) + 1}; /* of its own: the rest of a plan is as it was without them */
-    bool with_libs = seed % SIM_LIB_PLANS == 0;
+    draw->kinds.state = seed * UINT64_C(0x9fb21c651e98df25) + 1;
+    draw->with_libs = seed % SIM_LIB_PLANS == 0;
     for (unsigned i = 0; i < draw->devices; i++) {
-        bool lib = chance_below(&kinds, 2) == 0 && with_libs;
+        bool lib = chance_below(&draw->kinds, 2) == 0 && draw->with_libs;
+        if (lib) draw->libs |= 1u << i;
         sim_plan_add(draw->plan, "device d%u %s%s", i, users[one_in(draw, 2) ? 0 : below(draw, USERS)], lib ? " lib" : "");
     }
     for (unsigned i = 0; i < draw->devices; i++) {
