@@ -78,7 +78,9 @@ static void welcome(struct script *script)
     assert_true(tide_io_wants_connection(script->tide));
     tide_io_connected(script->tide);
     take_output(script);
-    say(script, "{\"type\":\"welcome\",\"session\":1,\"user\":\"ana\",\"device\":\"d\",\"log\":\"l\",\"time\":1700000000000,\"heartbeat\":25000}");
+    char text[256];
+    snprintf(text, sizeof text, "{\"type\":\"welcome\",\"session\":1,\"user\":\"ana\",\"device\":\"d\",\"log\":\"l\",\"time\":%lld,\"heartbeat\":25000}", (long long)script->now_ms);
+    say(script, text);
 }
 
 static int set_up(void **state)
@@ -112,7 +114,7 @@ static void say_page(struct script *script, const char *space, const char *membe
     const char *at = script->said, *open = NULL;
     for (; (at = strstr(at, "\"type\":\"open\",\"ref\":")) != NULL; at++) open = at; /* the newest one's */
     assert_non_null(open);
-    snprintf(page, sizeof page, "{\"type\":\"page\",\"ref\":%ld,\"space\":\"%s\",\"from\":null,\"to\":\"c\",\"more\":false,\"reset\":true,%s,\"refused\":[]}",
+    snprintf(page, sizeof page, "{\"type\":\"page\",\"ref\":%ld,\"space\":\"%s\",\"from\":null,\"to\":\"c\",\"reset\":true,%s,\"refused\":[]}",
              strtol(open + strlen("\"type\":\"open\",\"ref\":"), NULL, 10), space, members);
     forget(script);
     say(script, page);
@@ -150,7 +152,7 @@ static void a_run_from_nothing_that_says_less_than_an_outcome_does_not_undo_it(v
     say(script, "{\"type\":\"error\",\"code\":\"busy\",\"id\":3,\"space\":\"cart:ana\",\"retry\":1000}");
     assert_int_equal(tide_subscribe(script->tide, cart, NULL), TIDE_OK);
     take_output(script);
-    say_page(script, cart, "\"docs\":[],\"pushed\":0");
+    say_page(script, cart, "\"more\":false,\"docs\":[],\"pushed\":0");
     pass(script, 10000);
     expect(script, "\"id\":3,\"after\":2", true);
     expect(script, "\"id\":3,\"after\":0", false);
@@ -195,7 +197,7 @@ static void what_took_effect_stays_shown_until_the_copy_has_it(void **state)
     struct tide_doc *doc;
     assert_int_equal(tide_subscribe(script->tide, cart, NULL), TIDE_OK);
     welcome(script);
-    say_page(script, cart, "\"docs\":[],\"pushed\":0");
+    say_page(script, cart, "\"more\":false,\"docs\":[],\"pushed\":0");
     assert_int_equal(tide_incr(script->tide, cart, "items", "tea", "qty", 1, NULL, NULL, NULL), TIDE_OK);
     take_output(script);
     expect(script, "\"id\":1,\"after\":0", true);
@@ -215,7 +217,7 @@ static void what_is_older_than_a_run_from_nothing_brings_nothing_back(void **sta
     struct tide_doc *doc;
     assert_int_equal(tide_subscribe(script->tide, cart, NULL), TIDE_OK);
     welcome(script);
-    say_page(script, cart, "\"docs\":[],\"pushed\":0,\"head\":9"); /* the tea was deleted at 9 */
+    say_page(script, cart, "\"more\":false,\"docs\":[],\"pushed\":0,\"head\":9"); /* the tea was deleted at 9 */
     say(script, "{\"type\":\"page\",\"space\":\"cart:ana\",\"ref\":0,\"at\":8,\"more\":false,\"docs\":[{\"collection\":\"items\",\"id\":\"tea\",\"rev\":3,"
                 "\"time\":1,\"user\":\"ana\",\"body\":{\"qty\":1}}]}");
     assert_int_equal(tide_get(script->tide, cart, "items", "tea", &doc), TIDE_NOT_FOUND);
@@ -240,7 +242,7 @@ static void what_was_held_under_a_used_id_is_sent_under_the_new_one(void **state
     welcome(script);
     expect(script, "\"id\":4,\"after\":0,\"space\":\"todos:ana\"", true);
     /* The log has 1 and 2 of a former life. 3 is held, and a probe asks what is there by now. */
-    say_page(script, cart, "\"docs\":[],\"pushed\":2");
+    say_page(script, cart, "\"more\":false,\"docs\":[],\"pushed\":2");
     expect(script, "\"id\":5,\"after\":2", true);
     assert_int_equal(refused, 2);
     say(script, "{\"type\":\"result\",\"id\":5,\"space\":\"cart:ana\",\"status\":\"applied\",\"cursor\":\"c\",\"at\":0,\"docs\":[]}");
@@ -248,7 +250,7 @@ static void what_was_held_under_a_used_id_is_sent_under_the_new_one(void **state
     tide_io_disconnected(script->tide, 1006, "cut");
     pass(script, 70000);
     welcome(script);
-    say_page(script, cart, "\"docs\":[],\"pushed\":5");
+    say_page(script, cart, "\"more\":false,\"docs\":[],\"pushed\":5");
     assert_int_equal(refused, 2);
     say(script, "{\"type\":\"result\",\"id\":4,\"space\":\"todos:ana\",\"status\":\"applied\",\"cursor\":\"c\",\"at\":0,\"docs\":[]}");
     assert_true(tide_io_wants_close(script->tide));
@@ -256,7 +258,7 @@ static void what_was_held_under_a_used_id_is_sent_under_the_new_one(void **state
     pass(script, 1);
     forget(script);
     welcome(script);
-    say_page(script, cart, "\"docs\":[],\"pushed\":0");
+    say_page(script, cart, "\"more\":false,\"docs\":[],\"pushed\":0");
     expect(script, "\"id\":1,\"after\":0,\"space\":\"cart:ana\"", true);
     expect(script, "incr", true);
     assert_int_equal(refused, 2);
@@ -281,6 +283,82 @@ static void what_was_sent_under_a_used_id_goes_on_under_it(void **state)
     assert_true(tide_io_wants_close(script->tide));
 }
 
+/* ---- runs, holes, and what is too old ---- */
+
+static const char tea_at_5[] = "\"more\":false,\"pushed\":0,\"window\":10,\"docs\":[{\"collection\":\"items\",\"id\":\"tea\",\"rev\":5,\"time\":1,\"user\":\"ana\",\"body\":{\"qty\":1}}]";
+
+static void come_back(struct script *script, int64_t ms)
+{
+    tide_io_disconnected(script->tide, 1006, "cut");
+    pass(script, ms);
+    forget(script);
+    welcome(script);
+}
+
+static void an_edit_made_before_a_reset_has_no_base(void **state)
+{
+    struct script *script = *state;
+    assert_int_equal(tide_subscribe(script->tide, cart, NULL), TIDE_OK);
+    welcome(script);
+    say_page(script, cart, tea_at_5);
+    tide_io_disconnected(script->tide, 1006, "cut");
+    assert_int_equal(tide_patch(script->tide, cart, "items", "tea", "{\"qty\":2}", NULL), TIDE_OK);
+    pass(script, 2000);
+    welcome(script);
+    say_page(script, cart, tea_at_5); /* from nothing again: its revs may be another's */
+    expect(script, "\"id\":1,\"after\":0", true);
+    expect(script, "\"base\"", false);
+}
+
+static void nothing_is_pushed_amid_a_run(void **state)
+{
+    struct script *script = *state;
+    assert_int_equal(tide_subscribe(script->tide, cart, NULL), TIDE_OK);
+    welcome(script);
+    say_page(script, cart, "\"more\":true,\"docs\":[],\"pushed\":0");
+    push(script, "[]");
+    pass(script, 1000);
+    expect(script, "\"type\":\"push\"", false);
+    long ref = 0;
+    for (int i = 1; i < 100 && ref == 0; i++) { /* whichever its open had */
+        char page[256];
+        snprintf(page, sizeof page, "{\"type\":\"page\",\"ref\":%d,\"space\":\"cart:ana\",\"from\":\"c\",\"to\":\"d\",\"more\":false,\"reset\":true,\"docs\":[],\"pushed\":0,\"refused\":[]}", i);
+        say(script, page);
+        if (strstr(script->said, "\"type\":\"push\"") != NULL) ref = i;
+    }
+    assert_true(ref > 0);
+}
+
+static void what_was_sent_before_twice_the_window_is_not_sent_again(void **state)
+{
+    struct script *script = *state;
+    script->tide->options.on_event = count_refused;
+    refused = 0;
+    assert_int_equal(tide_subscribe(script->tide, cart, NULL), TIDE_OK);
+    welcome(script);
+    say_page(script, cart, tea_at_5);
+    assert_int_equal(tide_incr(script->tide, cart, "items", "tea", "qty", 1, NULL, NULL, NULL), TIDE_OK);
+    take_output(script);
+    expect(script, "\"id\":1,\"after\":0", true);
+    come_back(script, 15000);
+    assert_int_equal(refused, 0);
+    come_back(script, 15000);
+    say_page(script, cart, tea_at_5);
+    assert_int_equal(refused, 1);
+    expect(script, "\"type\":\"push\"", false);
+}
+
+static void an_update_behind_a_hole_moves_nothing(void **state)
+{
+    struct script *script = *state;
+    assert_int_equal(tide_subscribe(script->tide, cart, NULL), TIDE_OK);
+    welcome(script);
+    say_page(script, cart, tea_at_5);
+    forget(script);
+    say(script, "{\"type\":\"update\",\"space\":\"cart:ana\",\"prev\":\"x\",\"cursor\":\"y\",\"rev\":8,\"time\":1,\"user\":\"bob\",\"device\":\"b\",\"push\":1,\"docs\":[]}");
+    expect(script, "\"since\":\"c\"", true);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 int main(void)
 {
@@ -288,6 +366,7 @@ int main(void)
         TEST(a_gap_heard_behind_an_outcome_does_not_undo_it), TEST(a_run_from_nothing_that_says_less_than_an_outcome_does_not_undo_it),
         TEST(a_gap_of_what_was_sent_behind_an_outcome_is_believed), TEST(a_gap_that_is_said_again_and_again_is_believed),
         TEST(what_took_effect_stays_shown_until_the_copy_has_it), TEST(what_is_older_than_a_run_from_nothing_brings_nothing_back), TEST(what_was_held_under_a_used_id_is_sent_under_the_new_one),
-        TEST(what_was_sent_under_a_used_id_goes_on_under_it)};
+        TEST(what_was_sent_under_a_used_id_goes_on_under_it), TEST(an_edit_made_before_a_reset_has_no_base), TEST(nothing_is_pushed_amid_a_run),
+        TEST(what_was_sent_before_twice_the_window_is_not_sent_again), TEST(an_update_behind_a_hole_moves_nothing)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
