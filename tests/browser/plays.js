@@ -36,6 +36,21 @@ export function play(tabsOf) {
     await agree([second, far], 4, 4);
   });
 
+  played('a tab that follows crashes: the spaces that it alone wanted are closed, the others stay open', async () => {
+    const room = tabs.newRoom(), lone = tabs.newRoom(), context = await tabs.newBrowser(), [first, second] = [await tabs.newTab(context, room), await tabs.newTab(context, room)];
+    await second.evaluate((space) => { window.client.space(space); }, lone);
+    await connected(second);
+    const sent = (type) => first.evaluate(([kind, space]) => window.sent.some((text) => text.includes(`"type":"${kind}"`) && text.includes(`"${space}"`)), [type, lone]);
+    await until('its open', () => sent('open'));
+    assert.equal(await sent('close'), false);
+    await second.evaluate(() => { BroadcastChannel.prototype.postMessage = () => {}; }); /* who crashes takes no leave */
+    await second.close();
+    await until('its close', () => sent('close'));
+    await write(first, 'on', 1);
+    await agree([first], 1, 1);
+    assert.equal(await first.evaluate((space) => window.sent.some((text) => text.includes('"type":"close"') && text.includes(`"${space}"`)), room), false);
+  });
+
   played('a tab killed while it writes: every write that it was told is safe arrives, once', async () => {
     const room = tabs.newRoom(), context = await tabs.newBrowser(), far = await newFar(await tabs.newBrowser(), room), page = await tabs.newTab(context, room, { url: tabs.wire.url });
     const told = [];

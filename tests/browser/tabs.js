@@ -35,8 +35,9 @@ export class Tabs {
   async newTab(context, room, { url = this.gateway, name = 'ana', ...more } = {}) {
     const page = await this.newPage(context);
     await page.evaluate(async ([space, options, recorder]) => {
-      const { createClient } = await import('/tidegate.js');
-      const client = createClient({ ...options, getToken: async () => (await (await fetch('/dev/token?user=ana')).json()).token });
+      window.sent = [];
+    const { createClient } = await import('/tidegate.js');
+      const client = createClient({ ...options, onFrame: ({ isOut, text }) => { if (isOut) window.sent.push(text); }, getToken: async () => (await (await fetch('/dev/token?user=ana')).json()).token });
       const held = client.space(space), draw = (collection, line) => {
         const list = document.body.appendChild(document.createElement('ul'));
         held.collection(collection).onSnapshot(({ docs }) => {

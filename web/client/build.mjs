@@ -20,7 +20,7 @@ const INTERNAL = ['isFresh', 'isReady', 'isMarking', 'fromNothing', 'refusals', 
   'isLater', 'isSameDevice', 'onFrames', 'onEnd', 'turn', 'sendFrame', 'touchDevice', 'documents', 'byId', 'stamps', 'revive', 'revOf', 'oldest', 'hereIn', 'stateOf',
   'listenTo', 'isLeading', 'isWanted', 'committed', 'touched', 'isLoaded', 'rescan',
   'isLive', 'fresh', 'later', 'drop', 'waiting', 'failed', 'floor', 'meet', 'welcome', 'elect', 'fork', 'refuse', 'become', 'exists',
-  'host', 'times', 'edited', 'author', 'whole', 'fields', 'rulesOf', 'negative', 'exponent', 'digits', 'views', 'states', 'policy', 'isOpen', 'wanted'];
+  'host', 'times', 'edited', 'author', 'whole', 'fields', 'rulesOf', 'negative', 'exponent', 'digits', 'views', 'states', 'policy', 'isOpen', 'wanted', 'isThere', 'watch'];
 const common = { bundle: true, format: 'esm', target: 'es2022', charset: 'utf8', logLevel: 'warning', absWorkingDir: here };
 
 /* Fields that a constructor sets are not declared a second time. */
@@ -33,7 +33,7 @@ async function buildPackage() {
   tsc(here);
   await build({ ...common, entryPoints: ['src/index.ts', 'src/memory.ts', 'src/react.ts', 'src/service-worker.ts'], outdir: 'dist', splitting: true, external: ['react'] });
   const { outputFiles: [whole] } = await build({ ...common, entryPoints: ['src/index.ts'], outfile: 'dist/tidegate.js', write: false, ...small });
-  writeFileSync(join(here, 'dist/tidegate.js'), (await minify(whole.text, { module: true, ecma: 2022, compress: { passes: 3, keep_fargs: false }, mangle: { properties: { regex: new RegExp(`^(${INTERNAL.join('|')})$`) } } })).code);
+  writeFileSync(join(here, 'dist/tidegate.js'), (await minify(whole.text, { module: true, ecma: 2022, compress: { passes: 3, keep_fargs: false, lhs_constants: false, loops: false, inline: 1, unsafe_arrows: true, unsafe_methods: true }, mangle: { properties: { regex: new RegExp(`^(${INTERNAL.join('|')})$`) } } })).code);
   const bytes = gzipSync(readFileSync(join(here, 'dist/tidegate.js')), { level: 9 }).length;
   console.log(`@tidegate/client: ${bytes} bytes gzipped, of at most ${CLIENT_BYTES_MAX}`);
   if (bytes > CLIENT_BYTES_MAX) throw new Error('the client has grown past its bound');

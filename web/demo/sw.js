@@ -545,7 +545,7 @@
   function promise(request) {
     return new Promise((resolve, reject) => {
       request.onsuccess = () => resolve(request.result);
-      request.onerror = () => reject(request.error ?? new Error("the store failed"));
+      request.onerror = () => reject(request.error);
     });
   }
   function indexedStore(name) {

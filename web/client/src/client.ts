@@ -102,14 +102,14 @@ export class Client {
     this.#times = new Times(options.clock ?? systemClock);
     this.#keeper = new Keeper(this.#store, this.#times, this.#keeperHost());
     this.#isPaused = options.autoConnect === false;
-    this.#tabs = new Tabs(name, isShared, (message) => this.#hear(message), () => this.#lead());
+    this.#tabs = new Tabs(name, this.#times.life, isShared, (message) => this.#hear(message), () => this.#lead());
     this.#session = new Session(this.#host());
     this.#store.onLost = () => { if (this.#keeper.isLoaded && !this.#isClosed) void this.#keeper.commit('strict', async () => {}).catch((error: unknown) => this.#fail(error)); };
     this.ready = this.#keeper.load().then(() => {
       this.#changedStatus();
       this.#tell('refused', this.refused());
     });
-    this.ready.then(() => { if (!this.#isClosed) this.#tabs.elect(); }, (error: unknown) => this.#fail(error));
+    this.ready.then(() => { if (!this.#isClosed) this.#tabs.elect(() => this.#hello()); }, (error: unknown) => this.#fail(error));
     this.#listen();
   }
 
@@ -320,7 +320,7 @@ export class Client {
     this.#changedStatus();
   }
   #hello(): void {
-    if (this.#isLeading) return;
+    if (this.#isLeading || !this.#tabs.isThere) return;
     this.#tabs.tell({ kind: 'hello', life: this.#times.life, mono: this.#times.mono(), wants: [...(this.#wants.get(this.#times.life) ?? [])] });
   }
   #hear(message: Message): void {
@@ -344,20 +344,23 @@ export class Client {
     if (message.kind === 'hello') {
       this.#times.meet(message.life, message.mono);
       const before = this.#wants.get(message.life);
+      if (!before) this.#tabs.watch(message.life, () => this.#left(message.life));
       this.#wants.set(message.life, new Map(message.wants));
       for (const space of new Set([...(before?.keys() ?? []), ...this.#wants.get(message.life)!.keys()])) this.#reopen(space, false);
       this.#tellStatus();
       for (const [space, { here, count }] of this.#people) this.#tabs.tell({ kind: 'presence', space, here, count });
-    } else if (message.kind === 'leave') {
-      const before = this.#wants.get(message.life);
-      this.#wants.delete(message.life);
-      for (const space of before?.keys() ?? []) this.#reopen(space, true);
-    } else if (message.kind === 'say') this.#session.signal(message.space, message.body);
+    } else if (message.kind === 'leave') this.#left(message.life);
+    else if (message.kind === 'say') this.#session.signal(message.space, message.body);
     else if (message.kind === 'history') {
       const { life, call, space, collection, before, limit } = message, answer = { kind: 'answer', life, call } as const;
       this.#session.history(space, collection, before, limit).then((found) => this.#tabs.tell({ ...answer, code: null, ...found }),
         (error: unknown) => this.#tabs.tell({ ...answer, code: error instanceof TidegateError ? error.code : 'internal', more: false, isKept: false, count: 0 }));
     }
+  }
+  #left(life: string): void {
+    const before = this.#wants.get(life);
+    this.#wants.delete(life);
+    for (const space of before?.keys() ?? []) this.#reopen(space, true);
   }
   /* What the others hear. */
   #follow(message: Message): void {

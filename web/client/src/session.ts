@@ -90,7 +90,7 @@ export class Session {
         const isStored = batch.some((frame) => STORED.has(frame.type)), hasOutcome = batch.some((frame) => this.#mayHoldOutcome(frame));
         if (isStored) {
           await this.host.commit(hasOutcome ? 'strict' : 'relaxed', async (change) => {
-            if (hasBegun) throw new TidegateError('storage', 'the store was closed'); /* the first try has changed what is open */
+            if (hasBegun) throw new TidegateError('storage', 'closed'); /* the first try has changed what is open */
             hasBegun = true;
             for (const frame of batch) await this.#take(change, frame, effects);
           });

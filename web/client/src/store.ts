@@ -57,7 +57,7 @@ const rangeOf = (prefix: string[]) => (prefix.length > 0 ? IDBKeyRange.bound(pre
 function promise<T>(request: IDBRequest<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error ?? new Error('the store failed'));
+    request.onerror = () => reject(request.error);
   });
 }
 

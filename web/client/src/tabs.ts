@@ -1,6 +1,7 @@
 /* The tabs of one device: which of them leads, and what they tell each other.
  *
- * The leader holds a Web Lock for as long as it lives; the browser hands the lock on the moment its tab dies. Whatever
+ * The leader holds a Web Lock for as long as it lives; the browser hands the lock on the moment its tab dies. Each tab
+ * holds one of its own too, by which the leader knows that it is there still: one that crashed says no `leave`. Whatever
  * must outlive a tab is in the store; the channel carries news and may lose any of it with the tab that spoke.
  */
 import type { ConnectionState } from './connection.js';
@@ -25,10 +26,13 @@ export type Message =
 
 export class Tabs {
   readonly #channel: BroadcastChannel | null = null;
-  #release: (() => void) | null = null;
+  #release!: () => void;
+  readonly #held = new Promise<void>((resolve) => { this.#release = resolve; });
   readonly #abort = new AbortController();
+  /** Holds its own lock: may say hello. */
+  isThere = false;
 
-  constructor(private readonly name: string, isShared: boolean, hear: (message: Message) => void, private readonly lead: () => void) {
+  constructor(private readonly name: string, private readonly life: string, isShared: boolean, hear: (message: Message) => void, private readonly lead: () => void) {
     if (isShared && typeof BroadcastChannel !== 'undefined') {
       this.#channel = new BroadcastChannel(`tidegate:${name}`);
       this.#channel.onmessage = ({ data }) => hear(data as Message);
@@ -36,19 +40,28 @@ export class Tabs {
       (this.#channel as unknown as { unref?: () => void }).unref?.();
     }
   }
-  /** Leads as soon as no other tab does. Where there are no locks, at once. */
-  elect(): void {
+  /** Leads as soon as no other tab does; until then it `follows`. Where there are no locks, it leads at once. */
+  elect(follow: () => void): void {
     if (!this.#channel || typeof navigator === 'undefined' || !navigator.locks) return this.lead();
-    navigator.locks.request(lockName(this.name), { signal: this.#abort.signal }, () => {
-      const held = new Promise<void>((resolve) => { this.#release = resolve; });
+    this.#take('', () => {
       this.lead();
-      return held;
-    }).catch(() => { /* closed before it led */ });
+      return this.#held;
+    });
+    this.#take(this.life, () => {
+      this.isThere = true;
+      follow();
+      return this.#held;
+    });
+  }
+  /** Calls once the tab of that life is gone, however it went. It said hello, so it holds its lock. */
+  watch(life: string, gone: () => void): void { this.#take(life, gone); }
+  #take(life: string, then: () => void): void {
+    void navigator.locks.request(lockName(this.name) + life, { signal: this.#abort.signal }, then).catch(() => { /* closed before */ });
   }
   tell(message: Message): void { this.#channel?.postMessage(message); }
   close(): void {
     this.#abort.abort();
-    this.#release?.();
+    this.#release();
     this.#channel?.close();
   }
 }
