@@ -114,11 +114,14 @@ deploy-full: tidegate build/deploy/ready build/deploy/bin/helm3 ## by hand, with
 	@build/venv/bin/python -m pytest -q tests/deploy/full.py
 blackbox: tidegate $(OUT)/tools/check_history build/venv/ready ## the protocol, against the running server
 	@build/venv/bin/python -m pytest -q tests/blackbox
-.PHONY: cluster blackbox-cluster cluster-test bench-cluster
+.PHONY: faults cluster blackbox-cluster cluster-test bench-cluster
 bench-cluster: tidegate build/venv/ready build/setup-cluster ## push to delivery through Kafka beside the broker alone; changes a second through one worker
 	@build/venv/bin/python bench/cluster
 blackbox-cluster: tidegate $(OUT)/tools/check_history build/venv/ready build/setup-cluster ## the same, against gateways and workers on a real Kafka and Redis
 	@TARGET=cluster build/venv/bin/python -m pytest -q tests/blackbox
+faults: tidegate $(OUT)/tools/check_history build/venv/ready build/setup-cluster ## by hand: each fault and each wire TIDEGATE_FAULTS=10 times, TIDEGATE_DEVICES=150 devices
+	@TARGET=cluster TIDEGATE_FAULTS=$(or $(TIDEGATE_FAULTS),10) TIDEGATE_DEVICES=$(or $(TIDEGATE_DEVICES),150) \
+	  build/venv/bin/python -m pytest -q -rP tests/blackbox/test_faults.py tests/blackbox/test_wires.py
 CLUSTER_TESTS := cluster wires disk scaling links keep first_steps operations policies members_access random_devices
 cluster-test: tidegate $(OUT)/tools/check_history build/venv/ready build/setup-cluster ## a part of it, and what only a cluster can show: in make test
 	@TARGET=cluster build/venv/bin/python -m pytest -q $(CLUSTER_TESTS:%=tests/blackbox/test_%.py)

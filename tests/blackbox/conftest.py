@@ -27,9 +27,15 @@ _services = []
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """None that the kernel gives to connections by itself: who is to listen there may take seconds to begin, and is killed and begun again."""
+    low = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", 12000 + secrets.randbelow(low - 12000) if low > 14000 else 0))
+                return probe.getsockname()[1]
+            except OSError:
+                continue
 
 
 def unique(prefix):

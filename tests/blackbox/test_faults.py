@@ -17,6 +17,7 @@ from test_crash import SEED, Writer, finish_and_judge, gone
 
 pytestmark = pytest.mark.cluster
 TIMES = int(os.environ.get("TIDEGATE_FAULTS", "2"))
+DEVICES = int(os.environ.get("TIDEGATE_DEVICES", "3"))  # three to a space
 HEAL_S = 90
 
 
@@ -24,6 +25,12 @@ class Hardy(Writer):
     """Comes back by itself, and sends again after `busy`."""
 
     again = 0.0
+
+    def write(self):
+        """And now and then everything unanswered once more, on purpose."""
+        super().write()
+        if random.random() < 0.02:
+            self.device.resend(self.space)
 
     def carry_on(self, seconds):
         try:
@@ -45,6 +52,11 @@ class Hardy(Writer):
         if any(f["type"] == "error" and f["code"] in ("busy", "too_many") for f in d.inbox) and not self.again:
             self.again = time.monotonic() + 0.5
         super().take(0)
+
+
+def crowd(one, history):
+    users = [unique("u") for _ in range(max(DEVICES // 3, 1))]
+    return [Hardy(one, user, f"todos:{user}", history) for user in users for _ in range(3)]
 
 
 def run(writers, holds, timeout):
@@ -127,10 +139,8 @@ def kill_broker(one):
 @pytest.mark.parametrize("fault", [kill_worker, kill_gateway, stop_worker, kill_redis, flush_redis, kill_broker], ids=lambda f: f.__name__)
 def test_a_fault_under_load_loses_and_repeats_nothing(make_server, fault):
     one = make_server().start()
-    user = unique("u")
     history = History(counters=[("todos", "count", "n")])
-    writers = [Hardy(one, user, f"todos:{user}", history) for _ in range(3)]
-    one.writers = writers
+    one.writers = writers = crowd(one, history)
     random.seed(SEED)
     for_a_while(writers, 0.5)
     history.add("faults")
@@ -146,5 +156,5 @@ def test_a_fault_under_load_loses_and_repeats_nothing(make_server, fault):
     assert run(writers, lambda: all(w.device.ws is not None for w in writers), HEAL_S)
     for writer in writers:
         writer.device.resend(writer.space)
-    finish_and_judge(one, user, writers, history)
+    finish_and_judge(one, writers, history)
     print(f"{fault.__name__}: served again after {', '.join(f'{t:.1f}' for t in took)} s")

@@ -6,11 +6,10 @@ import random
 
 import pytest
 
-from client import Device
-from conftest import TARGET, Server, unique
+from conftest import TARGET, Server
 from history import History
-from test_crash import SEED, finish, judge
-from test_faults import HEAL_S, Hardy, for_a_while, healed, owner, run
+from test_crash import SEED, finish_and_judge
+from test_faults import HEAL_S, crowd, for_a_while, healed, owner, run
 
 pytestmark = pytest.mark.cluster
 TIMES = int(os.environ.get("TIDEGATE_FAULTS", "0"))  # 0: once, and only what takes a while where something gives up meanwhile
@@ -78,9 +77,8 @@ def cut_and_done_without(one, wires):
 @pytest.mark.parametrize("pair", PAIRS)
 def test_a_wire_that_fails_under_load_loses_and_repeats_nothing(wired, pair):
     one = wired
-    user = unique("u")
     history = History(counters=[("todos", "count", "n")])
-    one.writers = writers = [Hardy(one, user, f"todos:{user}", history) for _ in range(3)]
+    one.writers = writers = crowd(one, history)
     random.seed(SEED)
     for_a_while(writers, 0.5)
     assert all(wire.passed > 0 for wire in PAIRS[pair](one)), "the pair talks over its wire"
@@ -100,15 +98,5 @@ def test_a_wire_that_fails_under_load_loses_and_repeats_nothing(wired, pair):
     assert run(writers, lambda: all(w.device.ws is not None for w in writers), HEAL_S)
     for writer in writers:
         writer.device.resend(writer.space)
-    finish(writers)
-    fresh = Device(one, user, history=history)
-    fresh.open(writers[0].space)
-    history.claims(fresh, writers[0].space, owner=True)
-    for writer in writers:
-        history.claims(writer.device, writer.space)
-    judge(writers, fresh)
-    history.judge(f"seed {SEED}")
-    for writer in writers:
-        writer.device.disconnect()
-    fresh.disconnect()
+    finish_and_judge(one, writers, history)
     print(f"{pair}: served again after " + "; ".join(f"{what} {', '.join(f'{t:.1f}' for t in times)} s" for what, times in took.items() if times))
