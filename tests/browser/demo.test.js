@@ -209,8 +209,10 @@ test('it reads well at both sizes, light and dark, axe finds nothing serious, an
     for (const name of ['cart', 'todos', 'note', 'workout', 'chat']) {
       await tab(name);
       if (size === 'laptop' || name === 'chat') await page.screenshot({ path: join(shots, `${size}-${name}.png`), fullPage: width < 600 });
+      if (size === 'phone-dark' && name !== 'chat') continue; /* the colours are the laptop's */
       for (const frame of name === 'chat' ? page.frames() : [phone('ana')]) {
-        const found = await frame.evaluate(`${axe}; axe.run({ runOnly: { type: 'tag', values: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'] }, iframes: false })
+        if (!(await frame.evaluate(() => 'axe' in window))) await frame.evaluate(axe);
+        const found = await frame.evaluate(`axe.run({ runOnly: { type: 'tag', values: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'] }, iframes: false })
           .then((run) => run.violations.filter((one) => ['serious', 'critical'].includes(one.impact)).map((one) => one.id + ': ' + one.nodes[0].html))`);
         assert.deepEqual(found, [], `${size} ${name}`);
       }
