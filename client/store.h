@@ -112,6 +112,7 @@ struct store_refused {
     struct span origins, server; /* at NULL: none */
     int64_t made_ms, refused_ms;
     bool asked;
+    bool sealed;                 /* it was sent sealed; `ops` are open */
 };
 
 enum { STORE_WORK_MAX = 256 /* more is refused */ };
@@ -152,6 +153,7 @@ void store_close_file(struct store *store); /* NULL is accepted. Outside of a tr
 const char *store_path(const struct store *store);
 /* The right to sync, until the process ends or store_unlock(). False: another process has it. */
 bool store_lock(struct store *store);
+bool store_is_locked(const struct store *store); /* by this handle */
 /* By the monotonic clock: until then at most is another's write waited for, should that be sooner than STORE_WAIT_MS. 0: no more. */
 void store_set_deadline(struct store *store, int64_t end_ms);
 void store_unlock(struct store *store);
@@ -192,6 +194,8 @@ void store_doc_drop_unnamed(struct store *store, struct store_space *space, int6
 /* Sets what is shown. `pending` is its new count. A row is made where there is none; its id is returned. */
 int64_t store_doc_show(struct store *store, int64_t space, const struct store_doc *doc, struct span body, uint64_t pending, int64_t now_ms);
 /* The next document past `doc` that is sealed and not open, or in the clear where it should be sealed; false: there is none. */
+/* As it came, or as it is to be sent. */
+bool store_doc_is_sealed(struct store *store, int64_t space, struct span collection, struct span id);
 bool store_doc_next_closed(struct store *store, struct arena *arena, int64_t doc, int64_t *ret_space, struct store_doc *ret_doc, struct span *ret_sealed);
 void store_doc_unseal(struct store *store, const struct store_doc *doc, int seal, struct span body, int64_t now_ms);
 /* Tombstones whose time is below are forgotten. */

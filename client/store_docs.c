@@ -210,6 +210,15 @@ int64_t store_doc_show(struct store *store, int64_t space, const struct store_do
     return doc->doc;
 }
 
+bool store_doc_is_sealed(struct store *store, int64_t space, struct span collection, struct span id)
+{
+    sqlite3_stmt *row = store_bind(store, "SELECT 1 FROM documents WHERE space = ? AND collection = ? AND id = ? AND (seal > 0 OR EXISTS (SELECT 1 FROM outbox_documents"
+                                   " JOIN outbox ON outbox.id = push WHERE outbox_documents.doc = documents.doc AND plain IS NOT NULL))", "itt", space, collection, id);
+    bool found = store_next(store, row);
+    if (found) store_done(row);
+    return found;
+}
+
 bool store_doc_next_closed(struct store *store, struct arena *arena, int64_t doc, int64_t *ret_space, struct store_doc *ret_doc, struct span *ret_sealed)
 {
     sqlite3_stmt *row = store_bind(store, "SELECT " STORE_DOC_COLUMNS ", space, sealed FROM documents WHERE seal > 1 AND doc > ? ORDER BY doc LIMIT 1", "i", doc);

@@ -24,6 +24,8 @@ bool store_lock(struct store *store)
     return true;
 }
 
+bool store_is_locked(const struct store *store) { return store->lock_fd >= 0; }
+
 void store_unlock(struct store *store)
 {
     if (store->lock_fd >= 0) close(store->lock_fd);

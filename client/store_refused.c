@@ -1,13 +1,13 @@
 /* Refused pushes: they wait until the app settles them. */
 #include "client/store_parts.h"
 
-#define COLUMNS "id, space, push, device, code, message, ops, origins, server, made_ms, refused_ms, asked"
+#define COLUMNS "id, space, push, device, code, message, ops, origins, server, made_ms, refused_ms, asked, sealed"
 
 int64_t store_refused_add(struct store *store, const struct store_push *push, struct span code, struct span message, struct span server, int64_t now_ms)
 {
     struct span kept = server.bytes > STORE_SERVER_DOCS_BYTES_MAX ? span_of(NULL, 0) : server;
-    store_run(store, "INSERT INTO refused VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)", "iustttttii", push->space, push->id, store->self.device, code, message, push->plain.at != NULL ? push->plain : push->ops,
-              push->origins, kept, push->made.wall_ms, now_ms);
+    store_run(store, "INSERT INTO refused VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)", "iustttttiib", push->space, push->id, store->self.device, code, message,
+              push->plain.at != NULL ? push->plain : push->ops, push->origins, kept, push->made.wall_ms, now_ms, push->plain.at != NULL);
     int64_t id = store->err == ERR_OK ? sqlite3_last_insert_rowid(store->db) : 0;
     return id;
 }
@@ -24,6 +24,7 @@ static void read_refused(struct store *store, struct arena *arena, sqlite3_stmt 
     refused.made_ms = sqlite3_column_int64(row, 9);
     refused.refused_ms = sqlite3_column_int64(row, 10);
     refused.asked = sqlite3_column_int(row, 11) != 0;
+    refused.sealed = sqlite3_column_int(row, 12) != 0;
     *ret_refused = refused;
 }
 

@@ -41,7 +41,10 @@ static enum tide_code retry(struct tide *tide, int64_t id, const char *ops, uint
     struct arena arena;
     arena_init(&arena, TIDE_ARENA_BYTES_MAX);
     enum tide_code code = TIDE_NOT_FOUND;
-    if (store_refused_get(tide->store, &arena, id, &refused)) {
+    bool found = store_refused_get(tide->store, &arena, id, &refused);
+    if (found && refused.sealed && tide->view.seal.key == NULL) {
+        code = tide_fail(tide, TIDE_KEY, "it was encrypted, and is not sent in the clear: open the store with options.on_key");
+    } else if (found) {
         struct store_space space = store_space_get(tide->store, refused.space);
         code = tide_write_ops(tide, space.name, ops == NULL ? refused.ops : span_text(ops), id, ret_push);
     } else {

@@ -158,6 +158,18 @@ static enum tide_code seal_op(struct tide *tide, const struct store_space *space
     return code;
 }
 
+/* By a handle without keys, over what a handle with them wrote: it would go out in the clear. Deleting says nothing. */
+static enum tide_code refuse_bare(struct tide *tide, const struct store_space *space, const struct tide_written *written)
+{
+    for (size_t i = 0; i < written->count; i++) {
+        const struct op *op = &written->ops[i];
+        if (op->kind == OP_DELETE || !store_doc_is_sealed(tide->store, space->id, op->collection, op->id)) continue;
+        return tide_fail(tide, TIDE_KEY, "%.*s/%.*s is encrypted: open the store with options.on_key to write it", (int)op->collection.bytes, op->collection.at,
+                         (int)(op->id.bytes < 80 ? op->id.bytes : 80), op->id.at);
+    }
+    return TIDE_OK;
+}
+
 enum tide_code tide_seal_ops(struct tide *tide, struct store_space *space, struct tide_written *written)
 {
     struct tide_written made = {.count = 0};
@@ -165,7 +177,8 @@ enum tide_code tide_seal_ops(struct tide *tide, struct store_space *space, struc
     char why[LIMIT_MESSAGE_BYTES_MAX + 1] = "";
     bool any = false;
     enum tide_code code = TIDE_OK;
-    if (tide->view.seal.key == NULL || written->count == 0) return TIDE_OK;
+    if (written->count == 0) return TIDE_OK;
+    if (tide->view.seal.key == NULL) return refuse_bare(tide, space, written);
     struct standing *left = arena_take(&tide->arena, written->count * sizeof *left);
     if (left == NULL || !json_check(buf_span(&written->text), &array, NULL)) return tide_fail_err(tide, ERR_MEMORY);
     buf_init(&made.text, written->text.max);

@@ -140,7 +140,7 @@ static int first_of(const struct store_work *list, size_t count, const struct st
 /* The right to sync, if only to know whether another process has it. */
 static bool is_busy(struct tide *tide)
 {
-    if (tide->started) return false;
+    if (tide->started || store_is_locked(tide->store)) return false; /* a callback of a run under way may ask */
     if (!store_lock(tide->store)) return true;
     store_unlock(tide->store);
     return false;
@@ -224,7 +224,7 @@ static void end_row(struct tide *tide, struct store_work *work, const struct sto
 {
     work->why = SPAN_LITERAL("");
     if (work_finish(work, before, end, now)) (void)store_work_put(tide->store, work); /* without a row, it was cancelled */
-    else if (end == WORK_FAILED) (void)store_work_cancel(tide->store, work->name);
+    else if (end == WORK_FAILED && store_work_is_there(tide->store, work->id)) (void)store_work_cancel(tide->store, work->name); /* else: another took its place */
     else store_work_remove(tide->store, work->id);
 }
 
@@ -238,6 +238,7 @@ static enum err run_one(struct tide *tide, const struct store_work *before, int6
     int64_t began_ms = clock_monotonic_ms();
     enum err err = store_begin(tide->store, true);
     if (err != ERR_OK) return err;
+    uint64_t next_push = store_self(tide->store)->next_push;
     work_begin(&work, &now);
     bool there = store_work_put(tide->store, &work);
     int64_t record = there ? store_work_ran(tide->store, work.name, now.wall_ms, WORK_RUNS_KEPT) : 0;
@@ -245,10 +246,13 @@ static enum err run_one(struct tide *tide, const struct store_work *before, int6
     if (err != ERR_OK || !there) return err;
     enum work_end end = work.kind == TIDE_WORK_APP ? let_app_do_it(&run, reason, sizeof reason) : sync_it(&run, reason, sizeof reason);
     due->ran++;
-    if (end == WORK_WELL) due->well++;
     now = tide_now(tide);
     err = store_begin(tide->store, true);
     if (err != ERR_OK) return err;
+    /* Written behind its last batch, by one who found (TIDE_KEEP) that there is such work: it is not over. */
+    bool sends = work.kind == TIDE_WORK_SYNC || work.kind == TIDE_WORK_PUSH;
+    if (end == WORK_WELL && sends && store_self(tide->store)->next_push > next_push && store_push_any(tide->store)) end = WORK_MORE;
+    if (end == WORK_WELL) due->well++;
     end_row(tide, &work, before, end, &now);
     store_work_run_ended(tide->store, record, clock_monotonic_ms() - began_ms, outcomes[end], span_text(reason));
     return store_commit(tide->store);
@@ -296,7 +300,8 @@ static enum err run_all(struct tide *tide, int64_t end_ms, struct tide_due *due)
         int first = first_of(list, count, &now, &conditions, &verdict);
         due->next_ms = first < 0 ? -1 : next_ms(verdict);
         if (first < 0 || verdict.why != WORK_DUE || clock_monotonic_ms() >= end_ms) break;
-        err = run_one(tide, &list[first], end_ms, due);
+        /* A callback may have stopped syncing, and so given the right to it back. */
+        err = tide->started || store_lock(tide->store) ? run_one(tide, &list[first], end_ms, due) : ERR_BUSY;
         if (err != ERR_OK) break;
     }
     arena_fini(&arena);
@@ -306,7 +311,7 @@ static enum err run_all(struct tide *tide, int64_t end_ms, struct tide_due *due)
 enum tide_code tide_run_due(struct tide *tide, int64_t within_ms, struct tide_due *ret_due)
 {
     struct tide_due due = {.next_ms = -1};
-    int64_t end_ms = clock_monotonic_ms() + (within_ms > 0 ? within_ms : 0);
+    int64_t end_ms = clock_monotonic_ms() + (within_ms <= 0 ? 0 : within_ms < WORK_LONGEST_MS ? within_ms : WORK_LONGEST_MS);
     if (tide->in_callback) return tide_fail(tide, TIDE_MISUSE, "not out of a callback: it waits");
     if (tide->transport != NULL && transport_is_foreign(tide->transport)) return tide_fail(tide, TIDE_MISUSE, "not on an attached loop: it blocks; open another handle for it");
     if (!tide->started && !store_lock(tide->store)) return tide_fail(tide, TIDE_BUSY, "another process syncs this store");

@@ -147,7 +147,8 @@ struct tide_options {
     /* End-to-end encryption, a collection at a time: the server carries what it cannot read. Asked with `key_id` NULL for the key to write
      * with, else for the key of that id, to read with. Unlike other callbacks it is called out of writes too, and of whatever brings
      * documents: it answers at once, and calls nothing here. Keys are wiped when they were used. Collections whose policy
-     * is `merge`, or not known, refuse to be written like that. docs/client.md says what it hides, and what not. */
+     * is `merge`, or not known, refuse to be written like that. docs/client.md says what it hides, and what not. NULL: nothing is sealed or opened;
+     * what is sealed in the store already is not written over (TIDE_KEY). */
     enum tide_key_answer (*on_key)(void *ctx, const char *space, const char *collection, const char *key_id, struct tide_key *ret_key);
     void (*on_event)(void *ctx, struct tide *tide, const struct tide_event *event);
     /* A (fresh) token is wanted: call tide_set_token(), now or whenever you have it. Asked again every 30 s. */
@@ -337,7 +338,8 @@ struct tide_work {
     bool linear;             /* the backoff after a run that was not well: grows by itself; else it doubles */
     int64_t backoff_ms;      /* from 10 s to 5 h; 0: 30 s */
 };
-/* Where there is work of that name: keeps that alone, puts this in its place, or runs this when that is done. */
+/* Where there is work of that name: keeps that alone, puts this in its place, or runs this when that is done. What was written before
+ * TIDE_KEEP found a sync or push there is sent by it, also where it runs just then. */
 enum tide_exists { TIDE_KEEP = 0, TIDE_REPLACE = 1, TIDE_APPEND = 2 };
 TIDE_API enum tide_code tide_work_add(struct tide *tide, const struct tide_work *work, enum tide_exists exists); /* TIDE_INVALID, _TOO_LARGE: 256 are there */
 TIDE_API enum tide_code tide_work_cancel(struct tide *tide, const char *name); /* one that runs stops between two batches. TIDE_NOT_FOUND */

@@ -22,6 +22,13 @@ static int fail(struct tide *tide, enum tide_code code)
 
 /* ---- logging: no network, no server, no account needed ---- */
 
+/* Uploaded when there is a network, whoever starts us then. KEEP: one such work, however much waits. Asked for after each write, because the
+ * one before may be done by now: a long workout is uploaded in parts. */
+static enum tide_code want_upload(struct tide *tide)
+{
+    return tide_work_add(tide, &(struct tide_work){.name = "upload", .network = TIDE_NETWORK_ANY}, TIDE_KEEP);
+}
+
 static int log_workout(struct tide *tide, const char *user, long samples)
 {
     char space[160], workout[40], body[160];
@@ -30,16 +37,13 @@ static int log_workout(struct tide *tide, const char *user, long samples)
     enum tide_code code = tide_subscribe(tide, space, NULL);
     if (code != TIDE_OK) return fail(tide, code);
 
-    /* Uploaded when there is a network, whoever starts us then. KEEP: one such work, however many workouts wait. */
-    code = tide_work_add(tide, &(struct tide_work){.name = "upload", .network = TIDE_NETWORK_ANY}, TIDE_KEEP);
-    if (code != TIDE_OK) return fail(tide, code);
-
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     snprintf(workout, sizeof workout, "w%lld-%09ld", (long long)now.tv_sec, now.tv_nsec);
     snprintf(body, sizeof body, "{\"kind\":\"run\",\"started\":%lld000}", (long long)now.tv_sec);
     code = tide_put(tide, space, "workouts", workout, body, NULL);
     if (code != TIDE_OK) return fail(tide, code);
+    if ((code = want_upload(tide)) != TIDE_OK) return fail(tide, code);
     printf("workout %s\n", workout);
 
     for (long i = 0; i < samples || samples == 0; i++) {
@@ -47,6 +51,7 @@ static int log_workout(struct tide *tide, const char *user, long samples)
         snprintf(id, sizeof id, "%s.%ld", workout, i);
         snprintf(body, sizeof body, "{\"workout\":\"%s\",\"t\":%ld,\"bpm\":%ld}", workout, i, 120 + i % 40);
         code = tide_append(tide, space, "samples", id, body, NULL);
+        if (code == TIDE_OK) code = want_upload(tide);
         if (code != TIDE_OK) return fail(tide, code);
         /* Whatever is printed here can be killed now: it is on the disk. */
         printf("sample %s\n", id);

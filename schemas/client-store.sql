@@ -132,7 +132,7 @@ CREATE VIEW shown AS              -- what the app sees, by names
 -- SINCE VERSION 2
 
 CREATE TABLE work (               -- background work, until it is over
-  id INTEGER PRIMARY KEY,         -- in the order in which it was asked for
+  id INTEGER PRIMARY KEY AUTOINCREMENT, -- in the order in which it was asked for; never used again, so that what takes a row's place is not taken for it
   name TEXT NOT NULL,             -- of several rows with one name each waits for those before it
   kind INTEGER NOT NULL,          -- 0: sync, 1: push only, 2: pull only, 3: the app's own
   input TEXT NOT NULL,            -- handed to the app
@@ -169,3 +169,4 @@ ALTER TABLE documents ADD COLUMN sealed TEXT;  -- the server's body as it came, 
 ALTER TABLE documents ADD COLUMN seal INTEGER NOT NULL DEFAULT 0; -- 0: not encrypted, 1: opened, 2: its key is not there, 3: does not open, 4: in the clear
 CREATE INDEX documents_closed ON documents(doc) WHERE seal > 1;
 ALTER TABLE outbox ADD COLUMN plain TEXT;      -- `ops` with their bodies open; NULL: none of them is sealed
+ALTER TABLE refused ADD COLUMN sealed INTEGER NOT NULL DEFAULT 0; -- 1: it was sent sealed; `ops` are open here, and go out sealed again or not at all

@@ -117,6 +117,10 @@ public final class TideTest {
             } catch (IllegalStateException e) {
                 same(e.getMessage(), "from a callback");
             }
+            same(codeOf(() -> made.query(space, "todos", null, false, 0, (id, body, rev, pending, seal) -> {
+                tide[0].close();
+                return true;
+            })), TideException.MISUSE);
             if (!events.contains("1 " + space)) throw new AssertionError(events);
             made.put(space, "todos", "t3", "{}");
             same(made.get(space, "todos", "t3"), "{}");
@@ -150,6 +154,12 @@ public final class TideTest {
             same(phone.get(space, "workouts", "w"), "{\"kind\":\"run\"}");
             now[0] = Tide.Key.MISSING;
             same(codeOf(() -> phone.put(space, "workouts", "w2", "{}")), TideException.KEY);
+        }
+        try {
+            new Tide.Key("k2", new byte[31]);
+            throw new AssertionError("a short key, filled up with its id");
+        } catch (IllegalArgumentException e) {
+            same(e.getMessage(), "a key has 32 bytes");
         }
         same(codeOf(() -> new Tide(folder + "/at-rest.db", null, null, key, null)), TideException.KEY); // Debian's SQLite cannot encrypt
         same(codeOf(() -> new Tide(folder + "/at-rest.db", null, null, new byte[5], null)), TideException.INVALID);

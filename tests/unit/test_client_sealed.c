@@ -69,7 +69,7 @@ static void the_server_carries_what_only_those_with_the_key_can_read(void **stat
     }
     assert_true(raw_has(server, gym, "workouts", "w1", "{\"sealed\":1,\"key\":\"k1\",\"nonce\":\""));
     assert_false(raw_has(server, gym, "workouts", "w1", "secret"));
-    assert_int_equal(seal_of(server, gym, "workouts", "w1"), TIDE_SEAL_NONE);
+    assert_int_equal(seal_of(server, gym, "workouts", "w1"), TIDE_SEAL_LOCKED);
     /* Patched on one, deleted on the other: documents and sums stay in step, from nothing too. */
     bench_well(tide_patch(laptop->tide, gym, "workouts", "w1", "{\"kind\":null,\"km\":5}", NULL));
     bench_well(tide_delete(phone->tide, notes, "notes", "n1", NULL));
@@ -195,6 +195,9 @@ static void a_body_that_was_moved_or_altered_does_not_open_and_is_not_lost(void 
     char *box = strstr(altered, "\"box\":\"") + 7;
     *box = *box == 'A' ? 'B' : 'A';
     bench_well(tide_put(server->tide, gym, "workouts", "w3", moved, NULL));
+    assert_int_equal(tide_put(server->tide, gym, "workouts", "w2", altered, NULL), TIDE_KEY); /* it has to be gone before the library lets it */
+    bench_well(tide_delete(server->tide, gym, "workouts", "w2", NULL));
+    bench_settle(bench);
     bench_well(tide_put(server->tide, gym, "workouts", "w2", altered, NULL));
     bench_well(tide_put(server->tide, gym, "workouts", "w4", "{\"sealed\":2,\"what\":\"a later form\"}", NULL));
     bench_well(tide_put(server->tide, gym, "workouts", "w5", "{\"kind\":\"bare\"}", NULL));
@@ -256,6 +259,60 @@ static void a_conflict_shows_all_three_in_the_clear_and_is_settled_sealed(void *
     well_all_along(bench);
 }
 
+/* As a tool on the app's own store, or a background process that the app gave no keys. */
+static void open_again(struct client *client, const char *keys)
+{
+    client_kill(client);
+    client->keys = keys;
+    client_begin(client);
+}
+
+static void a_handle_without_keys_keeps_what_is_sealed_for_one_that_has_them(void **state)
+{
+    struct bench *bench = *state;
+    struct client *phone = add(bench, "k1"), *laptop = add(bench, NULL);
+    bench_well(tide_put(phone->tide, gym, "workouts", "w1", run, NULL));
+    bench_settle(bench);
+    assert_int_equal(seal_of(laptop, gym, "workouts", "w1"), TIDE_SEAL_LOCKED);
+    assert_int_equal(tide_put(laptop->tide, gym, "workouts", "w1", "{}", NULL), TIDE_KEY);
+    open_again(laptop, "k1");
+    bench_shows(laptop, gym, "workouts", "w1", run);
+    client_network(laptop, false);
+    bench_well(tide_put(laptop->tide, gym, "workouts", "w2", run, NULL));
+    open_again(laptop, NULL);
+    assert_int_equal(tide_patch(laptop->tide, gym, "workouts", "w1", "{\"km\":1}", NULL), TIDE_KEY); /* opened, */
+    assert_int_equal(tide_patch(laptop->tide, gym, "workouts", "w2", "{\"km\":1}", NULL), TIDE_KEY); /* and not yet sent */
+    client_network(laptop, true);
+    bench_settle(bench);
+    bench_shows(phone, gym, "workouts", "w1", run);
+    bench_shows(phone, gym, "workouts", "w2", run);
+    well_all_along(bench);
+}
+
+static void what_was_refused_sealed_is_not_sent_again_in_the_clear(void **state)
+{
+    struct bench *bench = *state;
+    struct client *phone = add(bench, "k1"), *laptop = add(bench, "k1"), *server = add(bench, NULL);
+    struct seen seen = {.id = 0};
+    bench_well(tide_put(phone->tide, notes, "notes", "n1", "{\"text\":\"one\"}", NULL));
+    bench_settle(bench);
+    client_network(laptop, false);
+    bench_well(tide_put(laptop->tide, notes, "notes", "n1", "{\"text\":\"two\"}", NULL));
+    bench_well(tide_delete(phone->tide, notes, "notes", "n1", NULL));
+    client_settle(&phone, 1, 60000);
+    client_network(laptop, true);
+    bench_settle(bench);
+    open_again(laptop, NULL);
+    bench_well(tide_refused(laptop->tide, see, &seen));
+    assert_int_equal(tide_refused_retry(laptop->tide, seen.id, NULL, NULL), TIDE_KEY);
+    open_again(laptop, "k1");
+    bench_well(tide_refused_retry(laptop->tide, seen.id, NULL, NULL));
+    bench_settle(bench);
+    bench_shows(phone, notes, "notes", "n1", "{\"text\":\"two\"}");
+    assert_true(raw_has(server, notes, "notes", "n1", "\"sealed\":1"));
+    well_all_along(bench);
+}
+
 static enum tide_choice both(void *ctx, const struct tide_conflict *conflict, const char **ret_merged)
 {
     (void)ctx;
@@ -296,6 +353,8 @@ int main(void)
         TEST(a_body_that_was_moved_or_altered_does_not_open_and_is_not_lost),
         TEST(a_conflict_shows_all_three_in_the_clear_and_is_settled_sealed),
         TEST(a_resolver_sees_all_three_in_the_clear),
+        TEST(a_handle_without_keys_keeps_what_is_sealed_for_one_that_has_them),
+        TEST(what_was_refused_sealed_is_not_sent_again_in_the_clear),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

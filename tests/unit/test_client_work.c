@@ -187,6 +187,35 @@ static void what_was_appended_to_work_that_failed_fails_with_it(void **state)
     assert_int_equal(run(ana).well, 1);
 }
 
+static enum tide_work_result begin_again(void *ctx, struct tide *tide, const char *name, const char *input, int64_t within_ms)
+{
+    (void)ctx;
+    (void)within_ms;
+    app.calls++;
+    snprintf(app.input, sizeof app.input, "%s", input);
+    if (strcmp(input, "1") == 0) bench_well(tide_work_add(tide, &(struct tide_work){.name = name, .kind = TIDE_WORK_APP, .input = "2"}, TIDE_REPLACE));
+    return strcmp(input, "1") == 0 ? app.result : TIDE_WORK_WELL;
+}
+
+static void what_takes_the_place_of_work_that_runs_outlives_its_end(void **state)
+{
+    static const enum tide_work_result results[] = {TIDE_WORK_WELL, TIDE_WORK_FAILED, TIDE_WORK_AGAIN};
+    struct bench *bench = *state;
+    struct client *ana = bench_add(bench, "ana");
+    client_kill(ana);
+    ana->on_work = begin_again;
+    client_begin(ana);
+    for (size_t i = 0; i < 3; i++) {
+        app.calls = 0;
+        app.result = results[i];
+        want(ana, (struct tide_work){.name = "a", .kind = TIDE_WORK_APP, .input = "1"}, TIDE_KEEP);
+        (void)run(ana);
+        assert_int_equal(app.calls, 2);
+        assert_string_equal(app.input, "2");
+        assert_int_equal(list(ana).count, 0);
+    }
+}
+
 static void cancelled_work_does_not_run(void **state)
 {
     struct bench *bench = *state;
@@ -353,6 +382,71 @@ static void it_holds_no_lock_when_it_returns_and_says_who_else_does(void **state
     bench_well(tide_start(ana->tide, TIDE_BOTH));
 }
 
+static struct tide *rival;
+
+static enum tide_work_result ask_why(void *ctx, struct tide *tide, const char *name, const char *input, int64_t within_ms)
+{
+    struct tide_reason reason;
+    (void)ctx;
+    (void)name;
+    (void)input;
+    (void)within_ms;
+    app.calls++;
+    tide_why_not(tide, "upload", &reason);
+    assert_int_equal(reason.why, TIDE_WHY_DUE);
+    assert_int_equal(tide_start(rival, TIDE_BOTH), TIDE_BUSY);
+    return TIDE_WORK_WELL;
+}
+
+static void asking_why_not_amid_a_run_gives_nobody_else_the_right_to_sync(void **state)
+{
+    struct bench *bench = *state;
+    struct client *ana = bench_add(bench, "ana");
+    struct tide_options options = {.path = ana->path, .store_key = client_store_key()};
+    struct tide_machine machine = client_machine(ana);
+    client_kill(ana);
+    ana->on_work = ask_why;
+    client_begin(ana);
+    bench_well(tide_open_on(&options, &machine, &rival, NULL, 0));
+    want(ana, (struct tide_work){.name = "app", .kind = TIDE_WORK_APP}, TIDE_KEEP);
+    want(ana, (struct tide_work){.name = "upload"}, TIDE_KEEP);
+    assert_int_equal(run(ana).well, 2);
+    assert_int_equal(app.calls, 1);
+    tide_close(rival);
+}
+
+static struct client *writer; /* writes once more when all that it wrote is there */
+
+static struct store_moment write_late(void *ctx)
+{
+    struct client *client = writer;
+    writer = client != NULL && bench_status(client).pending > 0 ? client : NULL;
+    if (writer == NULL && client != NULL) bench_well(tide_incr(client->tide, cart, "items", "tea", "qty", 1, NULL, NULL, NULL));
+    return client_machine(ctx).clock(ctx);
+}
+
+static void what_is_written_behind_the_last_batch_is_sent_by_the_same_work(void **state)
+{
+    struct bench *bench = *state;
+    struct client *ana = add(bench);
+    struct tide_options options = {.path = ana->path, .token = "ana", .store_key = client_store_key()};
+    struct tide_machine machine = client_machine(ana);
+    struct tide_due due;
+    struct tide *second;
+    machine.clock = write_late;
+    tide_stop(ana->tide);
+    bench_well(tide_incr(ana->tide, cart, "items", "tea", "qty", 1, NULL, NULL, NULL));
+    want(ana, (struct tide_work){.name = "upload", .kind = TIDE_WORK_PUSH}, TIDE_KEEP);
+    bench_well(tide_open_on(&options, &machine, &second, NULL, 0));
+    writer = ana;
+    bench_well(tide_run_due(second, 600000, &due));
+    assert_null(writer);
+    assert_true(due.ran == 2 && due.well == 1 && list(ana).count == 0);
+    assert_int_equal(bench_status(ana).pending, 0);
+    tide_close(second);
+    bench_well(tide_start(ana->tide, TIDE_BOTH));
+}
+
 static void a_store_from_before_there_was_work_is_mended_when_it_is_opened(void **state)
 {
     struct bench *bench = *state;
@@ -362,7 +456,7 @@ static void a_store_from_before_there_was_work_is_mended_when_it_is_opened(void 
     client_kill(ana);
     assert_int_equal(sqlite3_open(ana->path, &db), SQLITE_OK);
     assert_int_equal(sqlite3_exec(db, "DROP TABLE work; DROP TABLE work_runs; DROP INDEX documents_closed; ALTER TABLE documents DROP COLUMN sealed;"
-                                      " ALTER TABLE documents DROP COLUMN seal; ALTER TABLE outbox DROP COLUMN plain; PRAGMA user_version = 1", NULL, NULL, NULL), SQLITE_OK);
+                                      " ALTER TABLE documents DROP COLUMN seal; ALTER TABLE outbox DROP COLUMN plain; ALTER TABLE refused DROP COLUMN sealed; PRAGMA user_version = 1", NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
     client_begin(ana);
     bench_shows(ana, cart, "items", "tea", "{\"qty\":1}");
@@ -380,6 +474,8 @@ int main(void)
         TEST(cancelled_work_does_not_run), TEST(what_is_not_work_is_refused), TEST(periodic_work_comes_again),
         TEST(a_constraint_that_does_not_hold_is_said_and_stays_written), TEST(work_whose_constraint_goes_stops_between_two_batches_and_goes_on_when_it_is_back),
         TEST(work_that_is_cancelled_while_it_runs_stops_between_two_batches), TEST(it_holds_no_lock_when_it_returns_and_says_who_else_does),
+        TEST(what_takes_the_place_of_work_that_runs_outlives_its_end), TEST(asking_why_not_amid_a_run_gives_nobody_else_the_right_to_sync),
+        TEST(what_is_written_behind_the_last_batch_is_sent_by_the_same_work),
         TEST(a_store_from_before_there_was_work_is_mended_when_it_is_opened)};
     return cmocka_run_group_tests_name("client_work", tests, NULL, NULL);
 }

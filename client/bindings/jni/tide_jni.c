@@ -21,6 +21,7 @@ struct bridge {
     JNIEnv *env; /* of the call at hand, */
     jweak self;  /* the Tide, which lives as long as a call on it does */
     jobject sink; /* of the query at hand */
+    unsigned depth; /* of callbacks under way */
 };
 
 /* The texts of one call. */
@@ -102,6 +103,7 @@ static jmethodID method(struct bridge *bridge, const char *name, const char *sig
     if ((*env)->ExceptionCheck(env) || (*env)->PushLocalFrame(env, 16) != 0) return NULL;
     jmethodID found = (*env)->GetMethodID(env, (*env)->GetObjectClass(env, bridge->self), name, signature);
     if (found == NULL) (*env)->PopLocalFrame(env, NULL);
+    else bridge->depth++;
     return found;
 }
 
@@ -112,7 +114,14 @@ static jmethodID static_method(struct bridge *bridge, jclass *ret_class, const c
     *ret_class = (*env)->GetObjectClass(env, bridge->self);
     jmethodID found = (*env)->GetStaticMethodID(env, *ret_class, name, signature);
     if (found == NULL) (*env)->PopLocalFrame(env, NULL);
+    else bridge->depth++;
     return found;
+}
+
+static void leave(struct bridge *bridge)
+{
+    bridge->depth--;
+    (*bridge->env)->PopLocalFrame(bridge->env, NULL);
 }
 
 /* ---- callbacks ---- */
@@ -126,7 +135,7 @@ static void on_event(void *ctx, struct tide *tide, const struct tide_event *even
     if (call == NULL) return;
     (*env)->CallVoidMethod(env, bridge->self, call, (jint)event->kind, bytes_of(env, event->space), bytes_of(env, event->code), bytes_of(env, event->frame), (jlong)event->id,
                            (jboolean)event->purged);
-    (*env)->PopLocalFrame(env, NULL);
+    leave(bridge);
 }
 
 static void on_token(void *ctx, struct tide *tide)
@@ -137,7 +146,7 @@ static void on_token(void *ctx, struct tide *tide)
     (void)tide;
     if (call == NULL) return;
     (*env)->CallVoidMethod(env, bridge->self, call);
-    (*env)->PopLocalFrame(env, NULL);
+    leave(bridge);
 }
 
 static enum tide_key_answer on_key(void *ctx, const char *space, const char *collection, const char *key_id, struct tide_key *ret_key)
@@ -155,7 +164,7 @@ static enum tide_key_answer on_key(void *ctx, const char *space, const char *col
         (*env)->GetByteArrayRegion(env, key, TIDE_KEY_BYTES, bytes - TIDE_KEY_BYTES, (jbyte *)ret_key->id);
         answer = TIDE_KEY_HERE;
     }
-    (*env)->PopLocalFrame(env, NULL);
+    leave(bridge);
     return answer;
 }
 
@@ -168,7 +177,7 @@ static bool on_document(void *ctx, const struct tide_doc *doc)
     if (call == NULL) return false;
     bool more = (*env)->CallStaticBooleanMethod(env, kind, call, bridge->sink, bytes_of(env, doc->id), bytes_of(env, doc->body), (jlong)doc->rev, (jboolean)doc->pending, (jint)doc->seal);
     bool thrown = (*env)->ExceptionCheck(env);
-    (*env)->PopLocalFrame(env, NULL);
+    leave(bridge);
     return more && !thrown;
 }
 
@@ -182,7 +191,7 @@ static bool on_refusal(void *ctx, const struct tide_refusal *refusal)
     bool more = (*env)->CallStaticBooleanMethod(env, kind, call, bridge->sink, (jlong)refusal->id, bytes_of(env, refusal->space), bytes_of(env, refusal->code),
                                                 bytes_of(env, refusal->message), bytes_of(env, refusal->ops), bytes_of(env, refusal->server));
     bool thrown = (*env)->ExceptionCheck(env);
-    (*env)->PopLocalFrame(env, NULL);
+    leave(bridge);
     return more && !thrown;
 }
 
@@ -224,7 +233,9 @@ JNIEXPORT jlong JNICALL Java_dev_tidegate_Tide_open(JNIEnv *env, jobject self, j
 
 JNIEXPORT void JNICALL Java_dev_tidegate_Tide_close(JNIEnv *env, jobject self, jlong handle)
 {
-    let_go(enter(env, handle));
+    struct bridge *bridge = enter(env, handle);
+    if (bridge->depth > 0) fail(env, TIDE_MISUSE, "not out of a callback: what called it is not done yet");
+    else let_go(bridge);
 }
 
 /* ---- writing ---- */

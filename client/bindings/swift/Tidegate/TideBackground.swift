@@ -10,13 +10,15 @@ public enum TideBackground {
     public static let identifier = "dev.tidegate.refresh"
     private static let withinMs: Int64 = 25_000
 
-    /// In application(_:didFinishLaunchingWithOptions:), before it returns. `open`: how the app opens its Tide.
-    public static func register(open: @escaping () throws -> Tide) {
+    /// In application(_:didFinishLaunchingWithOptions:), before it returns. `open`: how the app opens its Tide. `conditions`: what the app knows of
+    /// the network and the charger (NWPathMonitor, UIDevice); as long as it says false, work that needs one of the two waits.
+    public static func register(open: @escaping () throws -> Tide, conditions: @escaping () -> (unmetered: Bool, charging: Bool) = { (false, false) }) {
         BGTaskScheduler.shared.register(forTaskWithIdentifier: identifier, using: DispatchQueue(label: identifier)) { task in
             schedule() // the next one, whatever becomes of this
             do {
                 let tide = try open()
-                tide.setConditions(network: true, unmetered: false, charging: false)
+                let known = conditions()
+                tide.setConditions(network: true, unmetered: known.unmetered, charging: known.charging)
                 _ = try tide.runDue(within: withinMs)
                 task.setTaskCompleted(success: true)
             } catch {

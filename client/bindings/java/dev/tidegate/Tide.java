@@ -26,13 +26,20 @@ public final class Tide implements AutoCloseable {
 
     /** A key of 32 bytes and its id; {@link #MISSING}: there is one, and it is not to be had now. */
     public static final class Key {
-        public static final Key MISSING = new Key("", new byte[0]);
+        public static final Key MISSING = new Key();
         final String id;
         final byte[] bytes;
 
+        /** @param bytes exactly 32 */
         public Key(String id, byte[] bytes) {
+            if (bytes.length != KEY_BYTES) throw new IllegalArgumentException("a key has 32 bytes");
             this.id = id;
             this.bytes = bytes;
+        }
+
+        private Key() {
+            id = "";
+            bytes = new byte[0];
         }
     }
 
@@ -51,6 +58,7 @@ public final class Tide implements AutoCloseable {
     public static final int KEEP = 0, REPLACE = 1, APPEND = 2;
     public static final int NETWORK_NOT_NEEDED = 0, NETWORK_ANY = 1, NETWORK_UNMETERED = 2;
 
+    private static final int KEY_BYTES = 32;
     private static final int WRITE_PUT = 0, WRITE_PATCH = 1, WRITE_APPEND = 2, WRITE_DELETE = 3;
 
     private final Listener listener;
@@ -66,11 +74,12 @@ public final class Tide implements AutoCloseable {
         this.handle = open(utf8(path), utf8(url), utf8(token), storeKey);
     }
 
+    /** Not out of a callback: that is {@link TideException#MISUSE}. */
     @Override
     public void close() {
-        long was = handle;
+        if (handle == 0) return;
+        close(handle);
         handle = 0;
-        if (was != 0) close(was);
     }
 
     // ---- writing ----

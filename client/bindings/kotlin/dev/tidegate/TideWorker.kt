@@ -1,6 +1,8 @@
 package dev.tidegate
 
 import android.content.Context
+import android.net.ConnectivityManager
+import android.os.BatteryManager
 import androidx.work.Constraints
 import androidx.work.ExistingPeriodicWorkPolicy
 import androidx.work.NetworkType
@@ -24,8 +26,11 @@ class TideWorker(context: Context, parameters: WorkerParameters) : Worker(contex
         val app = applicationContext as TideApp
         return try {
             app.openTide().use { tide ->
-                // WorkManager has seen to the network; of the rest the library is told that nothing is known to stand in the way.
-                tide.setConditions(YES, NO, NO, NO, NO)
+                // WorkManager has seen to the network, and an app may not read /proc and /sys here: Android is asked. Room on the disk is not.
+                val network = applicationContext.getSystemService(Context.CONNECTIVITY_SERVICE) as ConnectivityManager
+                val battery = applicationContext.getSystemService(Context.BATTERY_SERVICE) as BatteryManager
+                val level = battery.getIntProperty(BatteryManager.BATTERY_PROPERTY_CAPACITY)
+                tide.setConditions(YES, known(!network.isActiveNetworkMetered), known(battery.isCharging), known(level in 0..LOW_PERCENT), NO)
                 val next = tide.runDue(WITHIN_MS)
                 if (next == 0L) Result.retry() else Result.success()
             }
@@ -38,8 +43,11 @@ class TideWorker(context: Context, parameters: WorkerParameters) : Worker(contex
     companion object {
         private const val NO = 1
         private const val YES = 2
+        private const val LOW_PERCENT = 15
         private const val WITHIN_MS = 9L * 60 * 1000 // of the ten minutes that a worker has
         private const val NAME = "tidegate"
+
+        private fun known(holds: Boolean) = if (holds) YES else NO
 
         /** Once, when the app starts: KEEP makes any number of calls one. */
         fun schedule(context: Context) {
