@@ -6,10 +6,10 @@
 int64_t store_refused_add(struct store *store, const struct store_push *push, struct span code, struct span message, struct span server, int64_t now_ms)
 {
     struct span kept = server.bytes > STORE_SERVER_DOCS_BYTES_MAX ? span_of(NULL, 0) : server;
-    store_run(store, "INSERT INTO refused VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)", "iustttttiib", push->space, push->id, store->self.device, code, message,
+    int64_t id = (int64_t)++store->self.seq; /* never used again: who settles a record that is settled already does not settle another */
+    store_run(store, "INSERT INTO refused VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)", "iiustttttiib", id, push->space, push->id, store->self.device, code, message,
               push->plain.at != NULL ? push->plain : push->ops, push->origins, kept, push->made.wall_ms, now_ms, push->plain.at != NULL);
-    int64_t id = store->err == ERR_OK ? sqlite3_last_insert_rowid(store->db) : 0;
-    return id;
+    return store->err == ERR_OK ? id : 0;
 }
 
 static void read_refused(struct store *store, struct arena *arena, sqlite3_stmt *row, struct store_refused *ret_refused)

@@ -17,7 +17,7 @@ CREATE TABLE store (              -- one row: who this device is, and what it kn
   user TEXT,                      -- as the last welcome said
   log TEXT,                       -- of which the copies are; NULL: never connected
   next_push INTEGER NOT NULL,     -- the id of the next push
-  seq INTEGER NOT NULL,           -- the number of the last change of a document
+  seq INTEGER NOT NULL,           -- the number of the last change of a document, or of a refusal
   runs INTEGER NOT NULL,          -- the number of the last run of pages from nothing
   fork_at INTEGER NOT NULL,       -- not 0: a new device id is to be taken, once pushes below this one are answered
   clock_boot TEXT,                -- the boot during which the server's time was last heard,
@@ -105,7 +105,7 @@ CREATE TABLE outbox_documents (
 CREATE INDEX outbox_documents_push ON outbox_documents(push);
 
 CREATE TABLE refused (            -- pushes that took no effect, until the app settles them
-  id INTEGER PRIMARY KEY,
+  id INTEGER PRIMARY KEY,         -- never used again
   space INTEGER NOT NULL REFERENCES spaces(id),
   push INTEGER NOT NULL,          -- its id then,
   device TEXT NOT NULL,           -- of this device id

@@ -1,8 +1,8 @@
 /* tide_run_due() within its time: before a server that is silent, slow, or not there, and with another process that keeps the store's
  * write lock. It returns in time, says why, and holds nothing then.
  *
- * How late it comes back depends on the machine too: of TRIES, one must be no later than LATE_MS; what waits for anything but its own
- * deadline fails them all.
+ * How late it comes back, and whether the server's answer comes in time, depends on the machine too: of TRIES, one must be no later than LATE_MS,
+ * and one say why; what waits for anything but its own deadline fails them all. Nothing may be held after any.
  *
  *     dues FOLDER        closes with "N passed" */
 #include <arpa/inet.h>
@@ -116,7 +116,7 @@ static bool try_stage(const struct stage *stage, const char *folder, int number)
     char path[4096], url[64], why[256];
     int64_t best_ms = INT64_MAX;
     sqlite3 *other;
-    bool good = true;
+    bool good = true, said = false;
     server_begin(&server, stage);
     snprintf(path, sizeof path, "%s/dues-%ld-%d.db", folder, (long)getpid(), number);
     snprintf(url, sizeof url, "http://127.0.0.1:%d", server.port);
@@ -124,7 +124,7 @@ static bool try_stage(const struct stage *stage, const char *folder, int number)
     beside = (struct tide_options){.path = path};
     if (tide_open(&options, &tide, why, sizeof why) != TIDE_OK || tide_open(&beside, &second, why, sizeof why) != TIDE_OK) return false;
     if (tide_subscribe(tide, "todos:ana", NULL) != TIDE_OK || sqlite3_open(path, &other) != SQLITE_OK) return false;
-    for (int i = 0; i < TRIES && good && best_ms > LATE_MS; i++) {
+    for (int i = 0; i < TRIES && good && (best_ms > LATE_MS || !said); i++) {
         int64_t late_ms;
         if (tide_work_add(tide, &(struct tide_work){.name = "upload"}, TIDE_REPLACE) != TIDE_OK) return false;
         if (stage->store_is_taken && sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK) return false;
@@ -132,15 +132,16 @@ static bool try_stage(const struct stage *stage, const char *folder, int number)
         if (stage->store_is_taken && sqlite3_exec(other, "COMMIT", NULL, NULL, NULL) != SQLITE_OK) return false;
         good = good && is_free(path, second);
         tide_why_not(tide, "upload", &reason);
-        good = good && strstr(reason.sentence, stage->why) != NULL;
+        if (strstr(reason.sentence, stage->why) != NULL) said = true;
         if (late_ms < best_ms) best_ms = late_ms;
     }
-    if (!good || best_ms > LATE_MS) fprintf(stderr, "%lld ms late at best; '%s'\n", (long long)best_ms, reason.sentence);
+    good = good && said && best_ms <= LATE_MS;
+    if (!good) fprintf(stderr, "%lld ms late at best; '%s'\n", (long long)best_ms, reason.sentence);
     sqlite3_close(other);
     tide_close(second);
     tide_close(tide);
     server_end(&server);
-    return good && best_ms <= LATE_MS;
+    return good;
 }
 
 int main(int argc, char **argv)

@@ -181,6 +181,22 @@ static void a_refused_push_rolls_back_waits_and_holds_nobody_up(void **state)
     assert_true(client_is_like_owner(ana, cart));
 }
 
+static void a_settled_refusal_leaves_its_id_to_no_other(void **state)
+{
+    struct bench *bench = *state;
+    struct client *ana = bench_add(bench, "ana");
+    int64_t ids[2];
+    for (size_t i = 0; i < 2; i++) {
+        bench_well(tide_put(ana->tide, cart, "items", "tea", "{\"qty\":-1}", NULL));
+        bench_settle(bench);
+        assert_int_equal(refusals(ana).count, 1);
+        ids[i] = refusals(ana).id;
+        if (i == 0) bench_well(tide_refused_drop(ana->tide, ids[0]));
+    }
+    assert_int_equal(tide_refused_drop(ana->tide, ids[0]), TIDE_NOT_FOUND); /* a dialog that is still open, or another process's */
+    assert_int_equal(refusals(ana).id, ids[1]);
+}
+
 static void make_conflict(struct bench *bench, struct client *phone, struct client *desk)
 {
     bench_well(tide_subscribe(phone->tide, notes, NULL));
@@ -396,6 +412,7 @@ int main(void)
         TEST(a_push_of_many_operations_is_shown_as_a_whole), TEST(two_devices_end_with_the_same), TEST(an_ack_takes_nothing_from_the_view),
         TEST(a_push_without_a_subscription_has_an_outcome_and_stays_shown), TEST(lost_answers_do_not_double_an_increment),
         TEST(a_refused_push_rolls_back_waits_and_holds_nobody_up), TEST(a_conflict_waits_with_all_three_values),
+        TEST(a_settled_refusal_leaves_its_id_to_no_other),
         TEST(a_resolver_decides_a_conflict_at_once), TEST(access_taken_away_purges_the_copy),
         TEST(a_device_restored_from_a_backup_takes_a_new_id_and_loses_nothing),
         TEST(after_a_year_in_a_drawer_what_was_sent_is_unknown_and_what_was_not_is_sent),
