@@ -1,7 +1,9 @@
 """`tidegate device`'s background work, against the running server; and what a device costs that has nothing to do."""
 
+import http.server
 import json
 import os
+import signal
 import socket
 import subprocess
 import threading
@@ -141,6 +143,45 @@ def test_a_daemon_that_is_killed_leaves_its_work_to_the_next(server, tmp_path, s
         time.sleep(0.1)
     assert phone.run("status")[0]["pending"] == 0 and phone.run("refused") == []
     daemon.stop()
+
+
+class Busy(http.server.BaseHTTPRequestHandler):
+    """A server that always says to come back."""
+
+    asked = threading.Event()
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(503)
+        self.send_header("Retry-After", "1")
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+        Busy.asked.set()
+
+    def log_message(self, *args):
+        pass
+
+
+def test_a_second_term_ends_a_daemon_amid_a_run(server, tmp_path, system, daemons):
+    phone = device(tmp_path, server, system)
+    busy = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Busy)
+    threading.Thread(target=busy.serve_forever, daemon=True).start()
+    phone.online[1] = f"http://127.0.0.1:{busy.server_address[1]}"
+    phone.run("put", f"todos:{phone.user}", "todos/milk", '{"title":"milk"}')
+    phone.run("work", "add", "upload")
+    daemon = daemons(phone)
+    assert Busy.asked.wait(TIMEOUT)
+    end = time.monotonic() + TIMEOUT
+    while daemon.process.poll() is None:
+        assert time.monotonic() < end
+        daemon.process.terminate()
+        time.sleep(0.1)
+    busy.shutdown()
+    busy.server_close()
+    assert daemon.process.returncode in (0, -signal.SIGTERM)
+    [work] = phone.run("work")
+    assert work["work"] == "upload" and phone.run("status")[0]["pending"] == 1
 
 
 def test_what_is_no_work_is_refused_with_a_line_that_helps(server, tmp_path, system):
