@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "client/store_parts.h"
@@ -97,6 +98,9 @@ static int copy(struct copying *copying)
 static enum err take_place(const char *from, const char *path)
 {
     char folder[PATH_BYTES_MAX];
+    struct stat before;
+    /* Who may read it, too: the copy was made as any new file is. */
+    if (stat(path, &before) != 0 || chmod(from, before.st_mode & 07777) != 0) return ERR_IO;
     snprintf(folder, sizeof folder, "%s", path);
     char *slash = strrchr(folder, '/');
     if (slash == NULL) snprintf(folder, sizeof folder, ".");

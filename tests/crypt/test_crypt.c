@@ -177,8 +177,11 @@ static void it_takes_another_key(void **state)
 {
     struct place *place = *state;
     struct tide *tide = NULL;
+    struct stat file;
     make(place->path, one);
+    assert_int_equal(chmod(place->path, 0600), 0);
     assert_int_equal(open_with(place->path, one, two, &tide), TIDE_OK);
+    assert_true(stat(place->path, &file) == 0 && (file.st_mode & 07777) == 0600); /* nobody else may read it now */
     has_it(tide, "cake");
     write_it(tide, "pie");
     tide_close(tide);
