@@ -72,7 +72,7 @@ check: tidegate ## tier 1, under a minute, for every edit: build, unit tests, th
 # What is committed is tried from a seed of its own, its tree's name: a new one with every change, and whoever has the tree can try the same.
 COMMIT_SEED = $(shell printf '%d' 0x$$(git rev-parse --short=12 'HEAD^{tree}' 2>/dev/null || echo 0))
 test: tidegate ## tier 2, under half an hour: all tests
-	+@FROM='$(or $(FROM),$(COMMIT_SEED))' SEEDS='$(or $(SEEDS),20000)' SEED='$(or $(SEED),$(COMMIT_SEED))' CLIENT_SEED="$${CLIENT_SEED:-$(COMMIT_SEED)}" \
+	+@FROM='$(or $(FROM),$(COMMIT_SEED))' SEEDS='$(SEEDS)' SEED='$(or $(SEED),$(COMMIT_SEED))' CLIENT_SEED="$${CLIENT_SEED:-$(COMMIT_SEED)}" \
 	  TIDEGATE_SEED="$${TIDEGATE_SEED:-$(COMMIT_SEED)}" MAKE='$(MAKE)' tests/run-suites $(SUITES)
 soak: tidegate ## tier 3, HOURS=4: fuzz, sanitizers and black-box tests again and again
 	+@MAKE='$(MAKE)' tests/run-soak $(HOURS)
@@ -147,7 +147,7 @@ browser-shots: tidegate tests/browser/node_modules/.ready ## pictures of every s
 browser-cluster: tidegate tests/browser/node_modules/.ready build/setup-cluster ## the client in real browsers on two gateways, with two workers, Kafka and Redis behind them
 	@cd tests/browser && node --test cluster.js
 web-unit: web/client/node_modules/.ready ## the client in TypeScript, its parts, in node
-	@cd web/client && node node_modules/typescript/bin/tsc -p . --noEmit && node build.mjs --tests && node --test ../../build/web-unit/
+	@cd web/client && node node_modules/typescript/bin/tsc -p . --noEmit && node build.mjs --tests && timeout 300 node --test ../../build/web-unit/
 web: web/client/node_modules/.ready ## build the client's package, and the demo that is committed in web/demo
 	@cd web/client && node build.mjs
 web-measure: tidegate tests/browser/node_modules/.ready ## a key press to pixels on another page, ten thousand messages opening and scrolling
