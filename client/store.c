@@ -296,6 +296,14 @@ static int mend_schema(struct store *store)
     return code == SQLITE_OK ? execute(store, set_version) : code;
 }
 
+/* SQLite asks no busy handler when the file is turned to WAL, which two processes that make it do at once. */
+static int to_wal(struct store *store)
+{
+    int code = execute(store, "PRAGMA journal_mode = WAL");
+    for (int count = 0; (code & 0xff) == SQLITE_BUSY && wait_a_little(store, count); count++) code = execute(store, "PRAGMA journal_mode = WAL");
+    return code;
+}
+
 /* Two processes may come to make it at once: who is second finds it made. */
 static enum err make_or_check(struct store *store, const char *device)
 {
@@ -327,7 +335,7 @@ static enum err set_up(struct store *store, const struct store_keys *keys, const
     sqlite3_busy_handler(store->db, wait_a_little, store);
     err = store_crypt_unlock(store->db, key);
     if (err != ERR_OK) return err;
-    code = execute(store, "PRAGMA journal_mode = WAL");
+    code = to_wal(store);
     if (code == SQLITE_OK) code = execute(store, cache);
     if (code == SQLITE_OK) code = execute(store, "PRAGMA synchronous = FULL");
     if (code != SQLITE_OK) return store_err_of(code);

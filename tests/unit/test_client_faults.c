@@ -2,7 +2,11 @@
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include "client/store.h"
 #include "tests/support/client_bench.h"
 #include "tests/support/unit.h"
 
@@ -167,6 +171,46 @@ static void namespaces_that_the_app_vouches_for_refuse_at_once(void **state)
     assert_true(why[0] != '\0');
 }
 
+/* Opens, reads and closes it once all were let go; ends the process. */
+static _Noreturn void open_as_one_of_many(const char *path, const char *device, int gate)
+{
+    char byte, why[512];
+    struct store *store;
+    (void)read(gate, &byte, 1); /* the end of the pipe: nothing is ever written */
+    enum err err = store_open_file(path, &(struct store_keys){0}, device, &store, why, sizeof why);
+    if (err != ERR_OK) {
+        fprintf(stderr, "%s\n", why);
+        _exit(1);
+    }
+    bool made = strncmp(store_self(store)->device, "device-", 7) == 0;
+    store_close_file(store);
+    _exit(made ? 0 : 2);
+}
+
+static void processes_that_make_one_store_at_once_all_have_it(void **state)
+{
+    struct bench *bench = *state;
+    for (int round = 0; round < 25; round++) {
+        char path[RIG_PATH_BYTES + 32], device[32];
+        int gate[2], status, well = 0;
+        snprintf(path, sizeof path, "%s/many-%d.db", bench->dir, round);
+        assert_int_equal(pipe(gate), 0);
+        for (int i = 0; i < 4; i++) {
+            snprintf(device, sizeof device, "device-%d", i);
+            pid_t pid = fork();
+            assert_true(pid >= 0);
+            if (pid == 0) {
+                close(gate[1]);
+                open_as_one_of_many(path, device, gate[0]);
+            }
+        }
+        close(gate[0]);
+        close(gate[1]);
+        for (int i = 0; i < 4; i++) well += wait(&status) > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+        assert_int_equal(well, 4);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bench_set_up, bench_tear_down)
 
 int main(void)
@@ -174,6 +218,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_full_disk_refuses_a_write_and_changes_nothing), TEST(what_comes_while_the_disk_is_full_comes_again),
         TEST(a_first_sync_that_was_killed_goes_on_where_it_was), TEST(a_copy_that_differs_from_the_servers_is_taken_again),
-        TEST(a_connection_that_never_comes_is_given_up_and_tried_again), TEST(namespaces_that_the_app_vouches_for_refuse_at_once)};
+        TEST(a_connection_that_never_comes_is_given_up_and_tried_again), TEST(namespaces_that_the_app_vouches_for_refuse_at_once),
+        TEST(processes_that_make_one_store_at_once_all_have_it)};
     return cmocka_run_group_tests_name("client_faults", tests, NULL, NULL);
 }
