@@ -57,8 +57,9 @@ cluster: tidegate build/setup-cluster ## Kafka, Redis, two gateways, two workers
 	@tools/cluster
 install: tidegate ## binary, docs and namespaces under $(DESTDIR)$(PREFIX)
 	install -D -m 755 tidegate $(DESTDIR)$(PREFIX)/bin/tidegate
-	install -d $(DESTDIR)$(PREFIX)/share/doc/tidegate $(DESTDIR)$(PREFIX)/share/tidegate/namespaces
-	install -m 644 README.md ARCHITECTURE.md LICENSE docs/*.* $(DESTDIR)$(PREFIX)/share/doc/tidegate
+	install -d $(DESTDIR)$(PREFIX)/share/doc/tidegate/docs $(DESTDIR)$(PREFIX)/share/tidegate/namespaces
+	install -m 644 README.md ARCHITECTURE.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/tidegate
+	install -m 644 docs/*.* $(DESTDIR)$(PREFIX)/share/doc/tidegate/docs
 	install -m 644 schemas/namespaces/*.json $(DESTDIR)$(PREFIX)/share/tidegate/namespaces
 
 # -- the three tiers ----------------------------------------------------------------------------------------------

@@ -272,6 +272,9 @@ size_t config_list(const struct config *config, const char *name, const char *co
 
 void config_print_help(FILE *out, unsigned command)
 {
+    int first = 0; /* of this command's, as the example */
+    char variable[NAME_BYTES];
+    while (first < SETTINGS - 1 && (settings[first].commands & command) == 0) first++;
     for (int i = 0; i < SETTINGS; i++) {
         char flag[NAME_BYTES + 32];
         if ((settings[i].commands & command) == 0) continue;
@@ -280,7 +283,8 @@ void config_print_help(FILE *out, unsigned command)
         if (settings[i].otherwise != NULL) fprintf(out, " [%s]", settings[i].otherwise);
         fputc('\n', out);
     }
-    fprintf(out, "Every option is also an environment variable: --jwt-key is TIDEGATE_JWT_KEY; a list's items are split at commas.\n");
+    environment_name(settings[first].name, variable);
+    fprintf(out, "Every option is also an environment variable: --%s is %s; a list's items are split at commas.\n", settings[first].name, variable);
 }
 
 /* A bar would end the table's cell. */

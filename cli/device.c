@@ -53,7 +53,8 @@ static void help(void)
          "  tidegate device --db ana.db work                what there is, and how it last went; work cancel NAME\n"
          "  tidegate device --db ana.db why [NAME]          why it does not run now\n"
          "  tidegate device --db ana.db --url .. --token .. due [SECONDS]     runs what is due, for so long at most (25): for cron and timers\n"
-         "  tidegate device --db ana.db --url .. --token .. run [SPACE..]     stays, and runs it when it is due\n");
+         "  tidegate device --db ana.db --url .. --token .. run [SPACE..]     stays, and runs it when it is due; what another\n"
+         "      process asks for is seen within 10 s\n");
     config_print_help(stdout, CONFIG_DEVICE);
 }
 
@@ -411,6 +412,7 @@ int device_main(int argc, char **argv)
     int options = options_count(argc, argv), code = config_read(CONFIG_DEVICE, options, argv, &config, &wants_help);
     if (code != EXIT_WELL) return code;
     const char *command = options < argc ? argv[options] : "";
+    wants_help = wants_help || strcmp(command, "-h") == 0 || strcmp(command, "help") == 0 || (options + 1 < argc && strcmp(argv[options + 1], "--help") == 0);
     if (wants_help || command[0] == '\0') {
         help();
         config_free(config);
@@ -424,9 +426,9 @@ int device_main(int argc, char **argv)
     struct tide_options opened = {.path = config_text(config, "db"), .url = config_text(config, "url"), .token = config_text(config, "token"),
         .ca_file = config_text(config, "ca"), .pinned_key = config_text(config, "pin"), .system_root = config_text(config, "root"), .background = !watches, .on_event = on_event, .ctx = &watches};
     if (opened.path == NULL) {
-        code = cli_fail(EXIT_USAGE, "--db FILE is needed");
+        code = cli_fail(EXIT_USAGE, "--db FILE is needed (or TIDEGATE_DB): where this device's store is, or is to be made");
     } else if (needs_server(command) && (opened.url == NULL || opened.token == NULL)) {
-        code = cli_fail(EXIT_CONFIG, "--url URL and --token T are needed to %s", command);
+        code = cli_fail(EXIT_CONFIG, "device %s: --url URL and --token T are needed (or TIDEGATE_URL and TIDEGATE_TOKEN); `tidegate token` prints one", command);
     } else if (tide_open(&opened, &device.tide, why, sizeof why) != TIDE_OK) {
         code = cli_fail(EXIT_MISSING, "--db: %s", why);
     } else {

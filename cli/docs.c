@@ -26,9 +26,10 @@ static void print_metrics(void)
 
 int docs_main(int argc, char **argv)
 {
-    if (argc == 1 && strcmp(argv[0], "settings") == 0) config_print_markdown(stdout);
+    if (argc == 1 && strcmp(argv[0], "--help") == 0) puts("tidegate docs settings | errors | metrics\n\nPrints that page as Markdown: the same as docs/settings.md, errors.md and metrics.md.");
+    else if (argc == 1 && strcmp(argv[0], "settings") == 0) config_print_markdown(stdout);
     else if (argc == 1 && strcmp(argv[0], "errors") == 0) print_errors();
     else if (argc == 1 && strcmp(argv[0], "metrics") == 0) print_metrics();
-    else return cli_fail(EXIT_USAGE, "docs settings, docs errors or docs metrics");
+    else return cli_fail(EXIT_USAGE, "which page? tidegate docs settings, tidegate docs errors or tidegate docs metrics");
     return EXIT_WELL;
 }

@@ -318,7 +318,10 @@ enum tide_code tide_open_on(const struct tide_options *options, const struct tid
     if (tide == NULL) return TIDE_MEMORY;
     tide->machine = *machine;
     enum err err = set_up(tide, options, ret_why, why_bytes);
-    if (err == ERR_OK && options->token != NULL && tide_set_token(tide, options->token) != TIDE_OK) err = ERR_INVALID;
+    if (err == ERR_OK && options->token != NULL && tide_set_token(tide, options->token) != TIDE_OK) {
+        snprintf(ret_why, why_bytes, "%s", tide_message(tide));
+        err = ERR_INVALID;
+    }
     if (err != ERR_OK) {
         tide_close(tide);
         return tide_code_of(err);

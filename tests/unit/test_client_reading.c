@@ -236,6 +236,18 @@ static void a_file_of_something_else_is_left_alone(void **state)
     assert_null(tide);
 }
 
+static void an_empty_token_is_refused_by_that_name(void **state)
+{
+    struct bench *bench = *state;
+    char path[300], why[256];
+    struct tide *tide = NULL;
+    snprintf(path, sizeof path, "%s/tokenless.db", bench->dir);
+    struct tide_options options = {.path = path, .url = "http://127.0.0.1:1", .token = ""};
+    assert_int_equal(tide_open(&options, &tide, why, sizeof why), TIDE_INVALID);
+    assert_string_equal(why, "a token is needed");
+    assert_null(tide);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bench_set_up, bench_tear_down)
 
 int main(void)
@@ -244,6 +256,6 @@ int main(void)
         TEST(queries_filter_and_order_by_fields), TEST(observers_hear_what_comes_changes_and_goes), TEST(bounded_observers_keep_their_window),
         TEST(changes_come_with_what_is_new_and_what_is_gone), TEST(one_of_several_handles_syncs_and_the_others_see),
         TEST(the_important_space_is_whole_before_others_begin), TEST(a_barrier_passes_when_all_before_it_is_here),
-        TEST(a_file_of_something_else_is_left_alone)};
+        TEST(a_file_of_something_else_is_left_alone), TEST(an_empty_token_is_refused_by_that_name)};
     return cmocka_run_group_tests_name("client_reading", tests, NULL, NULL);
 }
