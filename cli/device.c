@@ -63,7 +63,10 @@ int device_fail(const struct tide *tide, enum tide_code code)
     static const int codes[] = {[TIDE_INVALID] = EXIT_USAGE, [TIDE_TOO_LARGE] = EXIT_USAGE, [TIDE_MISUSE] = EXIT_USAGE, [TIDE_UNAUTHORISED] = EXIT_CONFIG,
                                 [TIDE_REFUSED] = EXIT_CONFIG, [TIDE_FOREIGN] = EXIT_CONFIG, [TIDE_NEWER] = EXIT_CONFIG};
     int exit_code = (size_t)code < sizeof codes / sizeof codes[0] && codes[code] != 0 ? codes[code] : EXIT_MISSING;
-    return cli_fail(exit_code, "%s", tide_message(tide)[0] != '\0' ? tide_message(tide) : tide_code_text(code));
+    const char *what_next = code == TIDE_OFFLINE        ? " (is --url right, and does the server run there?)"
+                            : code == TIDE_UNAUTHORISED ? " (`tidegate token` prints one, with the server's key or its --data)"
+                                                        : "";
+    return cli_fail(exit_code, "%s%s", tide_message(tide)[0] != '\0' ? tide_message(tide) : tide_code_text(code), what_next);
 }
 
 static int fail(const struct device *device, enum tide_code code) { return device_fail(device->tide, code); }
@@ -93,6 +96,16 @@ static bool number(const char *text, int64_t *ret_value)
     return end != text && *end == '\0';
 }
 
+static int fail_usage(const char *command)
+{
+    static const char *const usages[][2] = {{"put", "COLLECTION/ID OBJECT"}, {"patch", "COLLECTION/ID OBJECT"}, {"delete", "COLLECTION/ID"}, {"append", "COLLECTION[/ID] OBJECT"},
+                                            {"incr", "COLLECTION/ID FIELD BY [LEAST [MOST]], whole numbers"}, {"add", "COLLECTION/ID FIELD '[\"VALUE\", ..]'"},
+                                            {"remove", "COLLECTION/ID FIELD '[\"VALUE\", ..]'"}, {"max", "COLLECTION/ID FIELD VALUE"}};
+    size_t at = 0;
+    while (at + 1 < sizeof usages / sizeof usages[0] && strcmp(usages[at][0], command) != 0) at++;
+    return cli_fail(EXIT_USAGE, "device %s SPACE %s", command, usages[at][1]);
+}
+
 static enum tide_code write_incr(struct device *device, uint64_t *push)
 {
     int64_t by, bounds[2];
@@ -111,7 +124,7 @@ static int write_one(struct device *device, const char *command)
     bool on_field = strcmp(command, "incr") == 0 || strcmp(command, "add") == 0 || strcmp(command, "remove") == 0 || strcmp(command, "max") == 0;
     bool is_delete = strcmp(command, "delete") == 0, is_append = strcmp(command, "append") == 0, is_incr = strcmp(command, "incr") == 0;
     int least = on_field ? 4 : is_delete ? 2 : 3, most = is_incr ? 6 : least;
-    if (device->argc < least || device->argc > most || !take_key(device, !is_append)) return cli_fail(EXIT_USAGE, "device %s: see tidegate device --help", command);
+    if (device->argc < least || device->argc > most || !take_key(device, !is_append)) return fail_usage(command);
     if (strcmp(command, "put") == 0) code = tide_put(device->tide, argv[0], device->collection, device->id, argv[2], &push);
     else if (strcmp(command, "patch") == 0) code = tide_patch(device->tide, argv[0], device->collection, device->id, argv[2], &push);
     else if (is_delete) code = tide_delete(device->tide, argv[0], device->collection, device->id, &push);
@@ -120,6 +133,7 @@ static int write_one(struct device *device, const char *command)
     else if (strcmp(command, "add") == 0) code = tide_add(device->tide, argv[0], device->collection, device->id, argv[2], argv[3], &push);
     else if (strcmp(command, "remove") == 0) code = tide_remove(device->tide, argv[0], device->collection, device->id, argv[2], argv[3], &push);
     else code = tide_max(device->tide, argv[0], device->collection, device->id, argv[2], argv[3], &push);
+    if (code == TIDE_INVALID && tide_message(device->tide)[0] == '\0') return fail_usage(command);
     if (code == TIDE_OK) code = keep_in_step(device, argv[0]);
     if (code != TIDE_OK) return fail(device, code);
     printf("{\"push\":%llu}\n", (unsigned long long)push);

@@ -170,6 +170,8 @@ def test_what_is_wrong_is_said_in_one_line(server, tmp_path):
     assert "not the name of a space" in phone.run("put", "cart", "items/tea", "{}", code=64)
     assert "no such command" in phone.run("fetch", code=64)
     assert phone.run("put", space, "items", "{}", code=64).count("\n") == 1
+    assert "COLLECTION/ID OBJECT" in phone.run("put", space, "items", "{}", code=64)
+    assert "whole numbers" in phone.run("incr", space, "items/tea", "qty", "many", code=64)
     phone.online = ["--url", "gopher://x", "--token", "t"]
     assert "http(s)" in phone.sync(code=64)
     phone.online = ["--url", "http://127.0.0.1:1", "--token", "t"]
