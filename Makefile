@@ -55,7 +55,7 @@ run: tidegate ## a server with the demo on http://127.0.0.1:8080/, its data in b
 	./tidegate serve --dev --listen 127.0.0.1:8080 --data build/data
 cluster: tidegate build/setup-cluster ## Kafka, Redis, two gateways, two workers on this machine; Ctrl-C stops all
 	@tools/cluster
-install: tidegate ## binary, docs and namespaces under $(DESTDIR)$(PREFIX)
+install: tidegate ## binary, C library with its header, docs and namespaces under $(DESTDIR)$(PREFIX)
 	install -D -m 755 tidegate $(DESTDIR)$(PREFIX)/bin/tidegate
 	install -d $(DESTDIR)$(PREFIX)/share/doc/tidegate/docs $(DESTDIR)$(PREFIX)/share/tidegate/namespaces
 	install -m 644 README.md ARCHITECTURE.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/tidegate
