@@ -73,7 +73,7 @@ check: tidegate ## tier 1, under a minute, for every edit: build, unit tests, th
 # What is committed is tried from a seed of its own, its tree's name: a new one with every change, and whoever has the tree can try the same.
 COMMIT_SEED = $(shell printf '%d' 0x$$(git rev-parse --short=12 'HEAD^{tree}' 2>/dev/null || echo 0))
 test: tidegate ## tier 2, under half an hour: all tests
-	+@FROM='$(or $(FROM),$(COMMIT_SEED))' SEEDS='$(SEEDS)' SEED='$(or $(SEED),$(COMMIT_SEED))' CLIENT_SEED="$${CLIENT_SEED:-$(COMMIT_SEED)}" \
+	+@FROM='$(or $(FROM),$(COMMIT_SEED))' SEEDS='$(or $(SEEDS),150000)' SEED='$(or $(SEED),$(COMMIT_SEED))' CLIENT_SEED="$${CLIENT_SEED:-$(COMMIT_SEED)}" \
 	  TIDEGATE_SEED="$${TIDEGATE_SEED:-$(COMMIT_SEED)}" MAKE='$(MAKE)' tests/run-suites $(SUITES)
 soak: tidegate ## tier 3, HOURS=4: fuzz, sanitizers and black-box tests again and again
 	+@MAKE='$(MAKE)' tests/run-soak $(HOURS)

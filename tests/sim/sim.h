@@ -371,6 +371,7 @@ void sim_device_crash(struct sim_device *device);                 /* its process
 void sim_device_reboot(struct sim_device *device);
 void sim_device_set_clock(struct sim_device *device, int64_t wall_ms);
 void sim_device_reinstall(struct sim_device *device);
+int64_t sim_device_store_ms(const struct sim_device *device); /* how old a backup made now is: a restored store, as what it was restored from */
 void sim_device_backup(struct sim_device *device);
 bool sim_device_can_restore(const struct sim_device *device, const struct sim_device *from);
 void sim_device_restore(struct sim_device *device, const struct sim_device *from); /* from its backup; of another: a copy of that one, which may live on */

@@ -256,6 +256,8 @@ void sim_device_reinstall(struct sim_device *device)
     if (on) sim_device_go(device, device->prefers);
 }
 
+int64_t sim_device_store_ms(const struct sim_device *device) { return device->restored_ms != 0 ? device->restored_ms : sim_now_ms(device->sim); }
+
 void sim_device_backup(struct sim_device *device)
 {
     if (device->lib != NULL) {
@@ -267,7 +269,7 @@ void sim_device_backup(struct sim_device *device)
     else sim_store_drop(device->backup);
     assert(device->backup != NULL);
     sim_store_clone(&device->store, device->backup);
-    device->backup_ms = sim_now_ms(device->sim);
+    device->backup_ms = sim_device_store_ms(device);
 }
 
 /* What another's outbox held is in this one's now, too. */

@@ -242,7 +242,7 @@ void sim_lib_backup(struct sim_device *device)
     sim_lib_disk_lay_aside(lib);
     lib->aside_count = lib->outbox_count;
     memcpy(lib->aside, lib->outbox, lib->outbox_count * sizeof *lib->outbox);
-    device->backup_ms = sim_now_ms(device->sim);
+    device->backup_ms = sim_device_store_ms(device);
 }
 
 void sim_lib_restore(struct sim_device *device, const struct sim_device *from)
