@@ -96,6 +96,7 @@ bool sync_http_request(struct sync *sync, enum sync_mode mode, struct buf *body,
     }
     sync->in_http = false;
     if (pushes + opens == 0) sync->in_round = false;
+    sync_tell(sync); /* what grew too old is settled by now, whether an answer comes or not */
     return pushes + opens > 0;
 }
 
