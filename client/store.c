@@ -137,6 +137,17 @@ void store_chars(sqlite3_stmt *statement, int column, char *ret_text, size_t roo
     snprintf(ret_text, room, "%.*s", (int)text.bytes, text.at == NULL ? "" : text.at);
 }
 
+uint64_t store_count(struct store *store, const char *sql)
+{
+    uint64_t count = 0;
+    sqlite3_stmt *row = store_bind(store, sql, "");
+    if (store_next(store, row)) {
+        count = store_u64(row, 0);
+        store_done(row);
+    }
+    return count;
+}
+
 uint64_t store_u64(sqlite3_stmt *statement, int column) { return (uint64_t)sqlite3_column_int64(statement, column); }
 
 /* ---- self ---- */

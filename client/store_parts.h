@@ -42,6 +42,7 @@ sqlite3_stmt *store_bind(struct store *store, const char *sql, const char *types
 void store_run(struct store *store, const char *sql, const char *types, ...);
 /* Steps: true: a row is there. Otherwise the statement is reset. */
 bool store_next(struct store *store, sqlite3_stmt *statement);
+uint64_t store_count(struct store *store, const char *sql); /* of one row with one number; 0 where it fails, as store->err says */
 void store_done(sqlite3_stmt *statement); /* NULL is accepted */
 enum err store_err_of(int code);
 struct span store_text(sqlite3_stmt *statement, int column);                        /* until the next step; at NULL for NULL */

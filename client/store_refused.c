@@ -57,13 +57,4 @@ bool store_refused_remove(struct store *store, int64_t id)
     return store->err == ERR_OK && sqlite3_changes(store->db) == 1;
 }
 
-uint64_t store_refused_count(struct store *store)
-{
-    uint64_t count = 0;
-    sqlite3_stmt *row = store_bind(store, "SELECT count(*) FROM refused", "");
-    if (store_next(store, row)) {
-        count = store_u64(row, 0);
-        store_done(row);
-    }
-    return count;
-}
+uint64_t store_refused_count(struct store *store) { return store_count(store, "SELECT count(*) FROM refused"); }

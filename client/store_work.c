@@ -63,16 +63,7 @@ size_t store_work_list(struct store *store, struct arena *arena, struct span nam
     return store->err == ERR_OK ? count : 0;
 }
 
-uint64_t store_work_count(struct store *store)
-{
-    uint64_t count = 0;
-    sqlite3_stmt *row = store_bind(store, "SELECT count(*) FROM work", "");
-    if (store_next(store, row)) {
-        count = store_u64(row, 0);
-        store_done(row);
-    }
-    return count;
-}
+uint64_t store_work_count(struct store *store) { return store_count(store, "SELECT count(*) FROM work"); }
 
 /* ---- runs ---- */
 

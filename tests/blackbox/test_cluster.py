@@ -68,6 +68,19 @@ def bodies(loads):
             for (collection, id_), (_, body) in load.device.copies[load.space].live().items()}
 
 
+def finish_and_compare(one, loads, along):
+    """Every press counted once; a fresh device, and who reads downstream, have what the writers have, and never saw anything go back."""
+    for load in loads:
+        copy = load.finish()
+        assert json.loads(copy.live()[("items", "n")][1])["qty"] == min(load.done, 999)
+        fresh = Device(one, load.device.user)
+        fresh.open(load.space)
+        assert fresh.copies[load.space].live() == copy.live()
+        fresh.disconnect()
+    along.until(lambda: along.docs == bodies(loads))
+    assert along.backwards == []
+
+
 def metric(child, name):
     """0 while it does not answer yet."""
     try:
@@ -136,15 +149,7 @@ def test_a_worker_killed_and_without_its_disk_serves_the_same(make_server, reade
         shutil.rmtree(one.dir / f"worker-{round_ % 2}")
         child.start()
     one.deployment.until_ready()
-    for load in loads:
-        copy = load.finish()
-        assert json.loads(copy.live()[("items", "n")][1])["qty"] == min(load.done, 999)
-        fresh = Device(one, load.device.user)
-        fresh.open(load.space)
-        assert fresh.copies[load.space].live() == copy.live()
-        fresh.disconnect()
-    along.until(lambda: along.docs == bodies(loads))
-    assert along.backwards == []
+    finish_and_compare(one, loads, along)
     wait(lambda: any(" restored " in child.log.read_text() for child in one.deployment.workers), what="a store was made anew from the journal")
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from client import Closed, Device, op
 from conftest import unique
-from test_cluster import Load, bodies, owners, reader, wait  # noqa: F401 (reader is a fixture)
+from test_cluster import Load, finish_and_compare, owners, reader, wait  # noqa: F401 (reader is a fixture)
 from test_crash import gone
 from test_resume_reset import namespace
 
@@ -43,15 +43,7 @@ def test_workers_are_scaled_from_one_to_three_and_back_under_load(make_server, r
 
     up = paused(add, lambda: sorted(owners(one)) == [1, 1, 2])
     down = paused(take, lambda: owners(one) == [4])
-    for load in loads:
-        copy = load.finish()
-        assert json.loads(copy.live()[("items", "n")][1])["qty"] == min(load.done, 999)
-        fresh = Device(one, load.device.user)
-        fresh.open(load.space)
-        assert fresh.copies[load.space].live() == copy.live()
-        fresh.disconnect()
-    along.until(lambda: along.docs == bodies(loads))
-    assert along.backwards == []
+    finish_and_compare(one, loads, along)
     print(f"workers 1 -> 3 -> 1: a partition's delivery paused for {up:.1f} s, then for {down:.1f} s")
 
 
