@@ -46,7 +46,7 @@ client-crypt-build: $(CRYPT_PROGRAMS)
 client-crypt: client-crypt-build ## encryption at rest: wrong keys, a change of key that is killed; random schedules on encrypted stores
 	@tests/crypt/run $(OUT)/crypt
 valgrind: unit-build build/setup-valgrind ## the C client library's unit tests under valgrind: in make soak
-	@WRAP='valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite' SECONDS_EACH=1200 tests/run-unit $(filter %/test_client %/test_client_faults %/test_client_reading %/test_client_work %/test_client_sealed %/test_envelope %/test_work,$(UNIT))
+	@WRAP='valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite' SECONDS_EACH=1200 tests/run-unit $(filter %/test_client %/test_client_faults %/test_client_reading %/test_client_work %/test_client_work_held %/test_client_sealed %/test_envelope %/test_work,$(UNIT))
 bench-pouchdb: tidegate $(OUT)/bench/client bench/pouchdb/node_modules/.ready ## by hand: PouchDB on express-pouchdb beside the C client library, in one run
 	@node bench/pouchdb/run.js $(or $(DOCUMENTS),100000) && bench/client-quick $(or $(DOCUMENTS),100000)
 bench/pouchdb/node_modules/.ready: bench/pouchdb/package-lock.json | build/setup-browser

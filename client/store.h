@@ -246,12 +246,13 @@ bool store_work_put(struct store *store, const struct store_work *work); /* what
 void store_work_remove(struct store *store, int64_t id);
 uint64_t store_work_cancel(struct store *store, struct span name); /* how many of that name there were */
 bool store_work_is_there(struct store *store, int64_t id);
-size_t store_work_list(struct store *store, struct arena *arena, struct span name, struct store_work **ret_list); /* in order; empty name: all */
+enum err store_work_list(struct store *store, struct arena *arena, struct span name, struct store_work **ret_list, size_t *ret_count); /* in order; empty name: all */
 uint64_t store_work_count(struct store *store);
 /* A run begins, and whichever was said to run has died: its record. Only the newest `kept` stay. */
 int64_t store_work_ran(struct store *store, struct span name, int64_t now_ms, unsigned kept);
 void store_work_run_ended(struct store *store, int64_t run, int64_t took_ms, const char *outcome, struct span reason);
 bool store_work_last_run(struct store *store, struct arena *arena, struct span name, struct store_work_run *ret_run);
+bool store_work_ran_since(struct store *store, struct span name, int64_t run); /* another run of that name began after that one */
 
 /* ---- queries ---- */
 enum store_test { STORE_EQUAL, STORE_DIFFERENT, STORE_LESS, STORE_LEAST, STORE_GREATER, STORE_MOST, STORE_HAS };

@@ -51,16 +51,18 @@ bool store_work_is_there(struct store *store, int64_t id)
     return found;
 }
 
-size_t store_work_list(struct store *store, struct arena *arena, struct span name, struct store_work **ret_list)
+enum err store_work_list(struct store *store, struct arena *arena, struct span name, struct store_work **ret_list, size_t *ret_count)
 {
     size_t count = 0;
     struct store_work *list = arena_take(arena, STORE_WORK_MAX * sizeof *list);
-    if (list == NULL) return 0;
+    if (list == NULL) return ERR_MEMORY;
     sqlite3_stmt *row = store_bind(store, "SELECT " COLUMNS " FROM work WHERE ?1 = '' OR name = ?1 ORDER BY id", "t", name.at == NULL ? SPAN_LITERAL("") : name);
     while (count < STORE_WORK_MAX && store_next(store, row)) read_work(store, arena, row, &list[count++]);
     store_done(row);
+    if (store->err != ERR_OK) return store->err;
     *ret_list = list;
-    return store->err == ERR_OK ? count : 0;
+    *ret_count = count;
+    return ERR_OK;
 }
 
 uint64_t store_work_count(struct store *store) { return store_count(store, "SELECT count(*) FROM work"); }
@@ -88,4 +90,12 @@ bool store_work_last_run(struct store *store, struct arena *arena, struct span n
     *ret_run = (struct store_work_run){sqlite3_column_int64(row, 0), sqlite3_column_int64(row, 1), store_copy(store, arena, row, 2), store_copy(store, arena, row, 3)};
     store_done(row);
     return store->err == ERR_OK;
+}
+
+bool store_work_ran_since(struct store *store, struct span name, int64_t run)
+{
+    sqlite3_stmt *row = store_bind(store, "SELECT 1 FROM work_runs WHERE name = ? AND id > ?", "ti", name, run);
+    bool found = store_next(store, row);
+    if (found) store_done(row);
+    return found;
 }

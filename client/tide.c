@@ -122,7 +122,7 @@ void tide_deliver(struct tide *tide)
 {
     if (tide->in_callback) return;
     tide->in_callback = true;
-    if (tide->look_for_conflicts) tide_refused_resolve(tide);
+    if (tide->look_for_conflicts || tide_now(tide).boot_ms >= tide->look_again_ms) tide_refused_resolve(tide);
     tide_observe_deliver(tide);
     tell(tide);
     tide->in_callback = false;
@@ -217,6 +217,7 @@ int64_t tide_io_deadline(const struct tide *tide)
 {
     int64_t due = sync_deadline(tide->sync), now = tide->machine.clock != NULL ? tide->machine.clock(tide->machine.ctx).boot_ms : clock_monotonic_ms();
     if (anything_to_tell(tide)) return 0;
+    if (tide->look_again_ms < due) due = tide->look_again_ms;
     if (due == SYNC_NEVER) return -1;
     return due <= now ? 0 : due - now;
 }
@@ -236,9 +237,15 @@ void tide_poll(struct tide *tide)
 }
 
 
+int64_t tide_end_ms(int64_t within_ms)
+{
+    int64_t now = clock_monotonic_ms();
+    return within_ms < SYNC_NEVER - now ? now + within_ms : SYNC_NEVER;
+}
+
 bool tide_run(struct tide *tide, int64_t timeout_ms, bool (*until)(void *ctx), void *ctx)
 {
-    int64_t end = timeout_ms < 0 ? SYNC_NEVER : clock_monotonic_ms() + timeout_ms;
+    int64_t end = timeout_ms < 0 ? SYNC_NEVER : tide_end_ms(timeout_ms);
     if (tide_need_transport(tide, NULL) != TIDE_OK || transport_is_foreign(tide->transport)) return false; /* that loop is the app's to run */
     for (bool turned = false;; turned = true) { /* one turn at least, whatever the time-out */
         tide_poll(tide);
@@ -317,6 +324,7 @@ enum tide_code tide_open_on(const struct tide_options *options, const struct tid
     snprintf(ret_why, why_bytes, "out of memory");
     if (tide == NULL) return TIDE_MEMORY;
     tide->machine = *machine;
+    tide->look_again_ms = SYNC_NEVER;
     enum err err = set_up(tide, options, ret_why, why_bytes);
     if (err == ERR_OK && options->token != NULL && tide_set_token(tide, options->token) != TIDE_OK) {
         snprintf(ret_why, why_bytes, "%s", tide_message(tide));
@@ -342,6 +350,7 @@ void tide_close(struct tide *tide)
     if (tide == NULL) return;
     assert(!tide->in_callback);
     if (tide->started) tide_stop(tide);
+    if (tide->ended.is_owed) tide_work_note_last(tide);
     transport_free(tide->transport);
     tide_observe_fini(tide);
     sync_free(tide->sync);

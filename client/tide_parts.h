@@ -7,6 +7,7 @@
 #include "client/tidegate.h"
 #include "client/transport.h"
 #include "client/view.h"
+#include "client/work.h"
 #include "core/json.h"
 #include "core/op.h"
 
@@ -53,6 +54,18 @@ struct tide_machine {
     unsigned (*post)(void *ctx, struct span body, struct buf *answer);
 };
 
+/* A run of work that is over, as the store is to have it: kept here while another process holds the store. */
+struct tide_ended {
+    bool is_owed;
+    struct store_work work, before; /* of their texts `name` alone is there: */
+    char name[LIMIT_ID_BYTES_MAX + 1];
+    enum work_end end;
+    int64_t record, took_ms, least_ms;
+    uint64_t next_push;       /* the store's, when it began */
+    struct store_moment at;
+    char reason[160];
+};
+
 struct tide {
     struct store *store;
     struct view view;
@@ -74,15 +87,18 @@ struct tide {
     enum tide_choice (*resolve)(void *ctx, const struct tide_conflict *conflict, const char **ret_merged);
     void *resolve_ctx;
     bool look_for_conflicts;
+    int64_t look_again_ms;    /* by boot_ms: for conflicts that the store could not take; SYNC_NEVER */
     bool posting;             /* tide_sync() waits for an answer */
     unsigned post_status;
     int64_t post_retry_ms;
+    int64_t come_back_ms;     /* the server's word, where tide_sync_until() ended for it; else 0 */
     struct buf post_body;
     char message[TIDE_MESSAGE_BYTES];
     char device[LIMIT_DEVICE_BYTES_MAX + 1];
     char why[TIDE_MESSAGE_BYTES];
     struct tide_conditions conditions; /* as the app told them */
     char why_not[TIDE_MESSAGE_BYTES + TIDE_MESSAGE_BYTES];
+    struct tide_ended ended;
     struct arena arena;       /* of one call */
 };
 
@@ -95,6 +111,7 @@ enum tide_code tide_code_of(enum err err);
 enum tide_code tide_fail_err(struct tide *tide, enum err err);
 void tide_step(struct tide *tide);     /* what the heart wants of the wire is asked of it */
 void tide_deliver(struct tide *tide);  /* events, observers, conflicts */
+int64_t tide_end_ms(int64_t within_ms); /* by clock_monotonic_ms(): SYNC_NEVER where that is past all time */
 enum tide_code tide_need_transport(struct tide *tide, void *uv_loop);
 
 /* tide_sync.c: calls until all is in, with the right to sync. Before each, `may_go_on` is asked; where it says no, that is TIDE_OK.
@@ -127,6 +144,10 @@ enum tide_code tide_query_make(struct tide *tide, const struct tide_query *query
 /* tide_observe.c */
 void tide_observe_deliver(struct tide *tide);
 void tide_observe_fini(struct tide *tide);
+
+/* tide_work.c: the end of a run that the store does not know of yet, written now. */
+enum err tide_work_note_end(struct tide *tide);
+void tide_work_note_last(struct tide *tide); /* the same at closing, with little patience */
 
 /* tide_refused.c */
 void tide_refused_resolve(struct tide *tide);

@@ -5,7 +5,7 @@
 #include "client/tide_parts.h"
 #include "core/op.h"
 
-enum { BATCH = 64 };
+enum { BATCH = 64, AGAIN_MS = 1000 };
 
 static const char *text_of(struct span span) { return span.at == NULL ? "" : span.at; }
 
@@ -111,8 +111,14 @@ static const char *base_of(struct arena *arena, struct span origins, const struc
     return body.type == JSON_OBJECT ? arena_copy(arena, body.raw).at : NULL;
 }
 
+/* Is the choice settled, one way or the other? Not where the store does not take it now. */
+static bool is_settled(enum tide_code code)
+{
+    return code != TIDE_BUSY && code != TIDE_IO && code != TIDE_FULL && code != TIDE_MEMORY;
+}
+
 /* A push of the choice, made on what the server has. */
-static bool settle(struct tide *tide, const struct store_refused *refused, const struct op *op, const char *body)
+static enum tide_code settle(struct tide *tide, const struct store_refused *refused, const struct op *op, const char *body)
 {
     struct buf ops;
     buf_init(&ops, LIMIT_FRAME_BYTES_MAX);
@@ -124,19 +130,29 @@ static bool settle(struct tide *tide, const struct store_refused *refused, const
     if (body != NULL) buf_add_text(&ops, body);
     buf_add_text(&ops, "}]");
     buf_add_char(&ops, '\0');
-    bool good = buf_ok(&ops) && retry(tide, refused->id, ops.at, NULL) == TIDE_OK;
+    enum tide_code code = buf_ok(&ops) ? retry(tide, refused->id, ops.at, NULL) : TIDE_TOO_LARGE;
     buf_fini(&ops);
-    return good;
+    return code;
 }
 
-static void leave(struct tide *tide, int64_t id)
+static enum tide_code leave(struct tide *tide, int64_t id)
 {
-    if (store_begin(tide->store, true) != ERR_OK) return;
+    enum err err = store_begin(tide->store, true);
+    if (err != ERR_OK) return tide_code_of(err);
     store_refused_asked(tide->store, id);
-    store_commit(tide->store);
+    return tide_code_of(store_commit(tide->store));
 }
 
-static void resolve_one(struct tide *tide, struct arena *arena, const struct store_refused *refused)
+/* What is decided is to be written: who cannot is not to ask either. */
+static bool can_write(struct tide *tide)
+{
+    if (store_begin(tide->store, true) != ERR_OK) return false;
+    store_rollback(tide->store);
+    return true;
+}
+
+/* False: not now. */
+static bool resolve_one(struct tide *tide, struct arena *arena, const struct store_refused *refused)
 {
     struct json_value array;
     struct op *ops;
@@ -144,7 +160,8 @@ static void resolve_one(struct tide *tide, struct arena *arena, const struct sto
     char why[LIMIT_MESSAGE_BYTES_MAX + 1];
     struct store_doc doc;
     const char *merged = NULL;
-    bool good = false;
+    enum tide_code code = TIDE_MISUSE; /* nobody is to be asked, or it is left to the user */
+    if (!can_write(tide)) return false;
     if (span_is(refused->code, "conflict") && json_check(refused->ops, &array, NULL) && op_decode_all(array, arena, &ops, &count, why, sizeof why) == ERR_OK &&
         only_doc(ops, count)) {
         struct store_space space = store_space_get(tide->store, refused->space);
@@ -154,11 +171,12 @@ static void resolve_one(struct tide *tide, struct arena *arena, const struct sto
         /* What cannot be read is not for a rule to choose from. */
         bool readable = doc.doc == 0 || doc.server.at == NULL || doc.seal == SEAL_NONE || doc.seal == SEAL_OPENED;
         enum tide_choice choice = !readable ? TIDE_LATER : tide->resolve(tide->resolve_ctx, &conflict, &merged);
-        if (choice == TIDE_THEIRS) good = tide_refused_drop(tide, refused->id) == TIDE_OK;
-        else if (choice == TIDE_MINE) good = settle(tide, refused, &ops[0], mine);
-        else if (choice == TIDE_MERGED && merged != NULL) good = settle(tide, refused, &ops[0], merged);
+        if (choice == TIDE_THEIRS) code = tide_refused_drop(tide, refused->id);
+        else if (choice == TIDE_MINE) code = settle(tide, refused, &ops[0], mine);
+        else if (choice == TIDE_MERGED && merged != NULL) code = settle(tide, refused, &ops[0], merged);
     }
-    if (!good) leave(tide, refused->id);
+    if (code != TIDE_OK && is_settled(code)) code = leave(tide, refused->id);
+    return is_settled(code);
 }
 
 void tide_refused_resolve(struct tide *tide)
@@ -169,7 +187,9 @@ void tide_refused_resolve(struct tide *tide)
     if (tide->resolve == NULL) return;
     arena_init(&arena, TIDE_ARENA_BYTES_MAX);
     size_t count = store_refused_list(tide->store, &arena, 0, BATCH, true, &list);
-    for (size_t i = 0; i < count; i++) resolve_one(tide, &arena, &list[i]);
-    if (count == BATCH) tide->look_for_conflicts = true;
+    bool goes_on = true;
+    for (size_t i = 0; i < count && goes_on; i++) goes_on = resolve_one(tide, &arena, &list[i]);
+    if (count == BATCH && goes_on) tide->look_for_conflicts = true;
+    tide->look_again_ms = goes_on ? SYNC_NEVER : tide_now(tide).boot_ms + AGAIN_MS;
     arena_fini(&arena);
 }

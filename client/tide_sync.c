@@ -184,8 +184,10 @@ static enum tide_code go_on(struct tide *tide, int64_t end_ms, bool *ret_more, b
         if (wait_for_token(tide, end_ms)) return TIDE_OK;
         return tide_fail(tide, TIDE_UNAUTHORISED, "%s", tide_code_text(TIDE_UNAUTHORISED));
     }
-    if (retry_ms >= left_ms(end_ms))
+    if (retry_ms >= left_ms(end_ms)) {
+        tide->come_back_ms = retry_ms;
         return tide_fail(tide, TIDE_TIMEOUT, "%s; it says to come back in %lld ms", sync_why(tide->sync), (long long)retry_ms);
+    }
     if (tide->machine.post == NULL) tide_run(tide, retry_ms, NULL, NULL);
     return TIDE_OK;
 }
@@ -206,6 +208,7 @@ enum tide_code tide_sync_until(struct tide *tide, enum tide_mode mode, int64_t e
     if (code != TIDE_OK) return code;
     store_refresh(tide->store);
     sync_begin_round(tide->sync);
+    tide->come_back_ms = 0;
     code = take_token(tide, end_ms);
     while (code == TIDE_OK && more && may_go_on(ctx)) {
         struct store_moment now = tide_now(tide);
@@ -228,7 +231,7 @@ static bool always(void *ctx)
 enum tide_code tide_sync(struct tide *tide, enum tide_mode mode, int64_t timeout_ms)
 {
     bool progress = false;
-    int64_t end_ms = clock_monotonic_ms() + timeout_ms;
+    int64_t end_ms = tide_end_ms(timeout_ms);
     if (tide->url == NULL || (unsigned)mode > TIDE_PULL_ONLY) return tide_fail(tide, TIDE_INVALID, "url and a mode are needed");
     if (tide->started || tide->in_callback) return tide_fail(tide, TIDE_MISUSE, "it syncs already");
     if (tide->transport != NULL && transport_is_foreign(tide->transport)) return tide_fail(tide, TIDE_MISUSE, "not on an attached loop: it blocks");

@@ -7,13 +7,14 @@
 #include "client/work_conditions.h"
 #include "core/name.h"
 
-enum { INPUT_BYTES_MAX = 10240 };
+enum { INPUT_BYTES_MAX = 10240, NOTE_MS = 150 /* past its time a run's end waits so long for the store */, CLOSE_MS = 1000 };
 
 struct run {
     struct tide *tide;
     const struct store_work *work;
     int64_t end_ms;         /* clock_monotonic_ms() */
     char stopped[96];       /* why it was, between two batches; "": it was not */
+    int64_t least_ms;       /* not again before: the server's word */
 };
 
 /* ---- what holds outside ---- */
@@ -56,10 +57,12 @@ enum tide_code tide_work_add(struct tide *tide, const struct tide_work *work, en
         .flex_ms = work->flex_ms, .network = (enum store_network)work->network, .charging = work->charging, .battery = work->battery_not_low, .storage = work->storage_not_low,
         .is_linear = work->linear, .backoff_ms = work->backoff_ms};
     if (work_make(&row, work->delay_ms, &now) != ERR_OK) return tide_fail(tide, TIDE_INVALID, "a delay is none or more, and a period at least 15 minutes");
+    size_t count = 0;
     enum err err = store_begin(tide->store, true);
     if (err != ERR_OK) return tide_fail_err(tide, err);
     arena_reset(&tide->arena);
-    size_t count = store_work_list(tide->store, &tide->arena, row.name, &there);
+    err = store_work_list(tide->store, &tide->arena, row.name, &there, &count);
+    if (err != ERR_OK) store_fail(tide->store, err);
     if (exists == TIDE_REPLACE) store_work_cancel(tide->store, row.name);
     if (exists == TIDE_APPEND && count > 0 && there[count - 1].every_ms > 0) {
         store_rollback(tide->store);
@@ -105,8 +108,9 @@ enum tide_code tide_work_list(struct tide *tide, bool (*each)(void *ctx, const s
     struct store_work *list;
     struct arena arena;
     bool goes_on = true;
+    size_t count = 0;
     arena_init(&arena, TIDE_ARENA_BYTES_MAX);
-    size_t count = store_work_list(tide->store, &arena, span_of(NULL, 0), &list);
+    enum err err = store_work_list(tide->store, &arena, span_of(NULL, 0), &list, &count);
     for (size_t i = 0; i < count && goes_on; i++) {
         const struct store_work *row = &list[i];
         struct work_verdict verdict = work_decide(row, &now, &conditions);
@@ -119,7 +123,7 @@ enum tide_code tide_work_list(struct tide *tide, bool (*each)(void *ctx, const s
         goes_on = each(ctx, &state);
     }
     arena_fini(&arena);
-    return TIDE_OK;
+    return err == ERR_OK ? TIDE_OK : tide_fail_err(tide, err);
 }
 
 /* Of all work, what would run first: due before not due, then what waits for a time, the earliest first; -1: there is none. */
@@ -153,12 +157,13 @@ void tide_why_not(struct tide *tide, const char *name, struct tide_reason *ret_r
     struct work_verdict verdict = {.why = WORK_DUE};
     struct store_work_run run;
     struct store_work *list;
+    size_t count = 0;
     arena_reset(&tide->arena);
-    size_t count = store_work_list(tide->store, &tide->arena, span_text(name == NULL ? "" : name), &list);
-    int first = first_of(list, count, &now, &conditions, &verdict);
+    enum err err = store_work_list(tide->store, &tide->arena, span_text(name == NULL ? "" : name), &list, &count);
+    int first = err == ERR_OK ? first_of(list, count, &now, &conditions, &verdict) : -1;
     struct tide_reason reason = {.why = TIDE_WHY_NO_WORK, .sentence = tide->why_not, .next_ms = -1, .name = ""};
     if (first < 0) {
-        snprintf(tide->why_not, sizeof tide->why_not, "there is no such work");
+        snprintf(tide->why_not, sizeof tide->why_not, "%s", err == ERR_OK ? "there is no such work" : err_text(err));
         *ret_reason = reason;
         return;
     }
@@ -200,6 +205,7 @@ static enum work_end sync_it(struct run *run, char *ret_reason, size_t reason_by
     enum tide_code code = tide_sync_until(tide, modes[run->work->kind], run->end_ms, may_go_on, run, &progress);
     if (run->stopped[0] != '\0') snprintf(ret_reason, reason_bytes, "%s", run->stopped);
     else if (code != TIDE_OK) snprintf(ret_reason, reason_bytes, "%s", tide_message(tide));
+    run->least_ms = tide->come_back_ms;
     if (run->stopped[0] != '\0' || (code == TIDE_TIMEOUT && progress)) return WORK_MORE;
     return code == TIDE_OK ? WORK_WELL : WORK_RETRY;
 }
@@ -220,42 +226,84 @@ static enum work_end let_app_do_it(struct run *run, char *ret_reason, size_t rea
 }
 
 /* What was appended to work that failed fails with it. */
-static void end_row(struct tide *tide, struct store_work *work, const struct store_work *before, enum work_end end, const struct store_moment *now)
+static void end_row(struct store *store, const struct tide_ended *ended, enum work_end end)
 {
-    work->why = SPAN_LITERAL("");
-    if (work_finish(work, before, end, now)) (void)store_work_put(tide->store, work); /* without a row, it was cancelled */
-    else if (end == WORK_FAILED && store_work_is_there(tide->store, work->id)) (void)store_work_cancel(tide->store, work->name); /* else: another took its place */
-    else store_work_remove(tide->store, work->id);
+    struct store_work work = ended->work;
+    work.name = span_text(ended->name);
+    work.why = SPAN_LITERAL("");
+    if (work_finish(&work, &ended->before, end, ended->least_ms, &ended->at)) (void)store_work_put(store, &work); /* without a row, it was cancelled */
+    else if (end == WORK_FAILED && store_work_is_there(store, work.id)) (void)store_work_cancel(store, work.name); /* else: another took its place */
+    else store_work_remove(store, work.id);
 }
 
-static enum err run_one(struct tide *tide, const struct store_work *before, int64_t end_ms, struct tide_due *due)
+enum err tide_work_note_end(struct tide *tide)
 {
     static const char *const outcomes[] = {[WORK_WELL] = "well", [WORK_MORE] = "more", [WORK_RETRY] = "retry", [WORK_FAILED] = "failed"};
-    struct store_moment now = tide_now(tide);
-    struct store_work work = *before;
-    struct run run = {.tide = tide, .work = &work, .end_ms = end_ms};
-    char reason[160] = "";
-    int64_t began_ms = clock_monotonic_ms();
+    struct tide_ended *ended = &tide->ended;
+    if (!ended->is_owed) return ERR_OK;
     enum err err = store_begin(tide->store, true);
     if (err != ERR_OK) return err;
-    uint64_t next_push = store_self(tide->store)->next_push;
-    work_begin(&work, &now);
-    bool there = store_work_put(tide->store, &work);
-    int64_t record = there ? store_work_ran(tide->store, work.name, now.wall_ms, WORK_RUNS_KEPT) : 0;
+    /* Written behind its last batch, by one who found (TIDE_KEEP) that there is such work: it is not over. */
+    bool sends = ended->work.kind == TIDE_WORK_SYNC || ended->work.kind == TIDE_WORK_PUSH;
+    enum work_end end = ended->end;
+    if (end == WORK_WELL && sends && store_self(tide->store)->next_push > ended->next_push && store_push_any(tide->store)) end = WORK_MORE;
+    /* Who took it for dead meanwhile has run it anew: the row is about that run. */
+    if (!store_work_ran_since(tide->store, span_text(ended->name), ended->record)) end_row(tide->store, ended, end);
+    store_work_run_ended(tide->store, ended->record, ended->took_ms, outcomes[end], span_text(ended->reason));
     err = store_commit(tide->store);
+    if (err != ERR_OK) return err;
+    ended->end = end;
+    ended->is_owed = false;
+    return ERR_OK;
+}
+
+void tide_work_note_last(struct tide *tide)
+{
+    store_set_deadline(tide->store, tide_end_ms(CLOSE_MS));
+    (void)tide_work_note_end(tide); /* else it counts as one that was killed, which is all that is left to say */
+}
+
+/* Booked as a run that failed; false: it is not there any more. */
+static enum err book(struct tide *tide, struct store_work *work, bool *ret_there)
+{
+    struct tide_ended *ended = &tide->ended;
+    struct store_moment now = tide_now(tide);
+    enum err err = store_begin(tide->store, true);
+    if (err != ERR_OK) return err;
+    *ended = (struct tide_ended){.before = *work, .next_push = store_self(tide->store)->next_push};
+    work_begin(work, &now);
+    bool there = store_work_put(tide->store, work);
+    ended->record = there ? store_work_ran(tide->store, work->name, now.wall_ms, WORK_RUNS_KEPT) : 0;
+    ended->work = *work;
+    snprintf(ended->name, sizeof ended->name, "%.*s", (int)work->name.bytes, work->name.at);
+    *ret_there = there;
+    return store_commit(tide->store);
+}
+
+/* Another process may hold the store just then: what is not written within NOTE_MS stays owed, and the run is none that was killed. */
+static enum err run_one(struct tide *tide, const struct store_work *due_work, int64_t end_ms, struct tide_due *due)
+{
+    struct tide_ended *ended = &tide->ended;
+    struct store_work work = *due_work;
+    struct run run = {.tide = tide, .work = &work, .end_ms = end_ms};
+    char reason[sizeof ended->reason] = "";
+    bool there;
+    int64_t began_ms = clock_monotonic_ms();
+    enum err err = book(tide, &work, &there);
     if (err != ERR_OK || !there) return err;
     enum work_end end = work.kind == TIDE_WORK_APP ? let_app_do_it(&run, reason, sizeof reason) : sync_it(&run, reason, sizeof reason);
     due->ran++;
-    now = tide_now(tide);
-    err = store_begin(tide->store, true);
-    if (err != ERR_OK) return err;
-    /* Written behind its last batch, by one who found (TIDE_KEEP) that there is such work: it is not over. */
-    bool sends = work.kind == TIDE_WORK_SYNC || work.kind == TIDE_WORK_PUSH;
-    if (end == WORK_WELL && sends && store_self(tide->store)->next_push > next_push && store_push_any(tide->store)) end = WORK_MORE;
-    if (end == WORK_WELL) due->well++;
-    end_row(tide, &work, before, end, &now);
-    store_work_run_ended(tide->store, record, clock_monotonic_ms() - began_ms, outcomes[end], span_text(reason));
-    return store_commit(tide->store);
+    ended->end = end;
+    ended->at = tide_now(tide);
+    ended->took_ms = clock_monotonic_ms() - began_ms;
+    ended->least_ms = run.least_ms;
+    memcpy(ended->reason, reason, sizeof reason);
+    ended->is_owed = true;
+    store_set_deadline(tide->store, end_ms + NOTE_MS);
+    err = tide_work_note_end(tide);
+    store_set_deadline(tide->store, end_ms);
+    if (ended->end == WORK_WELL) due->well++;
+    return err;
 }
 
 /* Takes time that is over off the waits, and leaves word of why each does not run. The list is read anew. */
@@ -264,8 +312,9 @@ static enum err look(struct tide *tide, struct arena *arena, const struct work_c
     struct store_moment now = tide_now(tide);
     bool writes = false;
     arena_reset(arena);
-    size_t count = store_work_list(tide->store, arena, span_of(NULL, 0), ret_list);
-    for (size_t i = 0; i < count; i++) {
+    enum err err = store_work_list(tide->store, arena, span_of(NULL, 0), ret_list, ret_count);
+    if (err != ERR_OK) return err;
+    for (size_t i = 0; i < *ret_count; i++) {
         struct store_work *work = &(*ret_list)[i];
         enum work_why why = work_decide(work, &now, conditions).why;
         struct span text = why == WORK_DUE ? SPAN_LITERAL("") : span_text(work_why_text(why));
@@ -273,14 +322,10 @@ static enum err look(struct tide *tide, struct arena *arena, const struct work_c
         work->why = text;
         work->looked_ms = now.wall_ms;
         if (!changed) continue;
-        if (!writes) {
-            enum err err = store_begin(tide->store, false);
-            if (err != ERR_OK) return err;
-        }
+        if (!writes && (err = store_begin(tide->store, false)) != ERR_OK) return err;
         writes = true;
         (void)store_work_put(tide->store, work);
     }
-    *ret_count = count;
     return writes ? store_commit(tide->store) : ERR_OK;
 }
 
@@ -290,9 +335,9 @@ static enum err run_all(struct tide *tide, int64_t end_ms, struct tide_due *due)
     struct store_work *list;
     struct arena arena;
     size_t count;
-    enum err err;
+    enum err err = tide_work_note_end(tide);
     arena_init(&arena, TIDE_ARENA_BYTES_MAX);
-    for (;;) {
+    while (err == ERR_OK) {
         struct work_conditions conditions = conditions_now(tide);
         err = look(tide, &arena, &conditions, &list, &count);
         if (err != ERR_OK) break;
@@ -302,16 +347,17 @@ static enum err run_all(struct tide *tide, int64_t end_ms, struct tide_due *due)
         if (first < 0 || verdict.why != WORK_DUE || clock_monotonic_ms() >= end_ms) break;
         /* A callback may have stopped syncing, and so given the right to it back. */
         err = tide->started || store_lock(tide->store) ? run_one(tide, &list[first], end_ms, due) : ERR_BUSY;
-        if (err != ERR_OK) break;
     }
     arena_fini(&arena);
-    return err;
+    if (err != ERR_BUSY || due->ran == 0) return err;
+    due->next_ms = 0; /* what ran did run */
+    return ERR_OK;
 }
 
 enum tide_code tide_run_due(struct tide *tide, int64_t within_ms, struct tide_due *ret_due)
 {
     struct tide_due due = {.next_ms = -1};
-    int64_t end_ms = clock_monotonic_ms() + (within_ms <= 0 ? 0 : within_ms < WORK_LONGEST_MS ? within_ms : WORK_LONGEST_MS);
+    int64_t end_ms = tide_end_ms(within_ms > 0 ? within_ms < WORK_LONGEST_MS ? within_ms : WORK_LONGEST_MS : 0);
     if (tide->in_callback) return tide_fail(tide, TIDE_MISUSE, "not out of a callback: it waits");
     if (tide->transport != NULL && transport_is_foreign(tide->transport)) return tide_fail(tide, TIDE_MISUSE, "not on an attached loop: it blocks; open another handle for it");
     if (!tide->started && !store_lock(tide->store)) return tide_fail(tide, TIDE_BUSY, "another process syncs this store");

@@ -316,8 +316,8 @@ struct tide_conflict {
     const char *theirs;      /* what the server has; NULL: deleted */
 };
 enum tide_choice { TIDE_LATER = 0, TIDE_THEIRS = 1, TIDE_MINE = 2, TIDE_MERGED = 3 };
-/* Asked of each conflict in a `manual` collection with one document, as soon as it is known, once. TIDE_LATER leaves the record for the user; TIDE_MERGED wants
- * *ret_merged, a JSON object that stays valid until the next call. NULL: all are left. */
+/* Asked of each conflict in a `manual` collection with one document, as soon as it is known and the store can take the answer, once. TIDE_LATER leaves the
+ * record for the user; TIDE_MERGED wants *ret_merged, a JSON object that stays valid until the next call. NULL: all are left. */
 TIDE_API void tide_set_resolver(struct tide *tide, enum tide_choice (*resolve)(void *ctx, const struct tide_conflict *conflict, const char **ret_merged), void *ctx);
 
 /* ---- background work ----
@@ -371,7 +371,8 @@ struct tide_due {
     int64_t next_ms;         /* call again in so long; 0: there is more now; -1: nothing waits for a time alone */
 };
 /* Runs what is due, the longest overdue first, and returns within that time: it stops between two batches, and holds no lock then. What
- * was not done stays due. On a handle that is started, sync work is done when all has come through. TIDE_BUSY, _MISUSE, _IO, _FULL. */
+ * was not done stays due; what the server put off, until its time. On a handle that is started, sync work is done when all has come through. Where another
+ * process holds the store at the end of a run, that end is written by the next tide_run_due() or tide_close(). TIDE_BUSY, _MISUSE, _IO, _FULL, _CORRUPT. */
 TIDE_API enum tide_code tide_run_due(struct tide *tide, int64_t within_ms, struct tide_due *ret_due);
 
 struct tide_reason {

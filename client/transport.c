@@ -10,7 +10,7 @@
 
 #include "client/transport_parts.h"
 
-enum { HEADER_BYTES = 16384, FDS = 64, WRITES_AT_ONCE = 16, KEEP_BYTES = 1048576 };
+enum { HEADER_BYTES = 16384, FDS = 64, WRITES_AT_ONCE = 16, KEEP_BYTES = 1048576, WAKE_MOST_MS = 86400000 };
 
 static const lws_retry_bo_t no_retry; /* the heart sees to time-outs; the context keeps the pointer */
 
@@ -205,6 +205,7 @@ static void due(lws_sorted_usec_list_t *sul)
 
 void transport_wake_in(struct transport *transport, int64_t ms)
 {
+    if (ms > WAKE_MOST_MS) ms = WAKE_MOST_MS; /* early is well: what is due is looked at */
     lws_sul_schedule(transport->context, 0, &transport->timer, due, ms < 0 ? (lws_usec_t)LWS_SET_TIMER_USEC_CANCEL : (lws_usec_t)(ms * 1000 + 1));
     if (transport->is_foreign) lws_cancel_service(transport->context); /* its own timer is set only out of its own callbacks */
 }

@@ -91,15 +91,17 @@ void work_begin(struct store_work *work, const struct store_moment *now)
     wait_from_now(work, work_backoff_ms(work, work->attempts), now);
 }
 
-bool work_finish(struct store_work *work, const struct store_work *before, enum work_end end, const struct store_moment *now)
+bool work_finish(struct store_work *work, const struct store_work *before, enum work_end end, int64_t least_ms, const struct store_moment *now)
 {
+    least_ms = between(least_ms, 0, WORK_BACKOFF_MOST_MS);
     if (end == WORK_RETRY) {
-        wait_from_now(work, work_backoff_ms(work, work->attempts), now);
+        int64_t backoff_ms = work_backoff_ms(work, work->attempts);
+        wait_from_now(work, backoff_ms > least_ms ? backoff_ms : least_ms, now);
         return true;
     }
     if (end == WORK_MORE) {
         work->attempts = before->attempts;
-        wait_from_now(work, 0, now);
+        wait_from_now(work, least_ms, now);
         return true;
     }
     if (work->every_ms == 0) return false;

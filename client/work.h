@@ -10,7 +10,7 @@
  * INVARIANTS
  * 1. A run is booked as one that failed before it begins (work_begin()): whoever dies in it comes back after the backoff.
  * 2. A period holds at most one run that was well. What was slept through is made up by one run.
- * 3. Being stopped in time, or by a constraint that went, is no failure: what is left is due at once.
+ * 3. Being stopped in time, or by a constraint that went, is no failure: what is left is due at once, or when the server said.
  * 4. Work is due, waits for a time that is known, or for a constraint that is named: never for nothing. */
 #ifndef TIDEGATE_CLIENT_WORK_H
 #define TIDEGATE_CLIENT_WORK_H
@@ -51,7 +51,8 @@ enum err work_make(struct store_work *work, int64_t delay_ms, const struct store
 /* Takes the time that is over off its wait. True: it is to be written. */
 bool work_settle(struct store_work *work, const struct store_moment *now);
 void work_begin(struct store_work *work, const struct store_moment *now);
-/* `before`: as it was before work_begin(). True: it is to be written; false: it is over, and its row goes. */
-bool work_finish(struct store_work *work, const struct store_work *before, enum work_end end, const struct store_moment *now);
+/* `before`: as it was before work_begin(). `least_ms`: not again before (the server's word; at most WORK_BACKOFF_MOST_MS of it). True: it
+ * is to be written; false: it is over, and its row goes. */
+bool work_finish(struct store_work *work, const struct store_work *before, enum work_end end, int64_t least_ms, const struct store_moment *now);
 
 #endif

@@ -1,4 +1,5 @@
 /* A device on the C client library before a hub and the true owner: what it writes, what the server gets, what is refused, what is lost. */
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -252,6 +253,54 @@ static void a_resolver_decides_a_conflict_at_once(void **state)
     assert_int_equal(refusals(phone).count, 0);
 }
 
+static unsigned resolved;
+
+static enum tide_choice take_mine(void *ctx, const struct tide_conflict *conflict, const char **ret_merged)
+{
+    (void)ctx;
+    (void)ret_merged;
+    resolved++;
+    return conflict->mine != NULL ? TIDE_MINE : TIDE_LATER;
+}
+
+/* More than the resolver is asked of at a time. */
+static void a_resolver_is_not_asked_while_its_answer_cannot_be_written(void **state)
+{
+    enum { CONFLICTS = 70 };
+    struct bench *bench = *state;
+    struct client *phone = bench_add(bench, "ana"), *desk = bench_add(bench, "ana");
+    char id[16];
+    sqlite3 *other;
+    bench_well(tide_subscribe(phone->tide, notes, NULL));
+    bench_well(tide_subscribe(desk->tide, notes, NULL));
+    for (int i = 0; i < 3 * CONFLICTS; i++) {
+        snprintf(id, sizeof id, "n%d", i % CONFLICTS);
+        if (i == CONFLICTS) bench_settle(bench);
+        if (i == CONFLICTS) client_network(phone, false);
+        bench_well(tide_put(i < 2 * CONFLICTS ? phone->tide : desk->tide, notes, "notes", id, i < CONFLICTS ? "{\"title\":\"one\"}" : i < 2 * CONFLICTS ? "{\"title\":\"mine\"}" : "{\"title\":\"theirs\"}", NULL));
+    }
+    bench_settle(bench);
+    client_network(phone, true);
+    bench_settle(bench);
+    assert_int_equal(bench_status(phone).refused, CONFLICTS);
+    assert_int_equal(sqlite3_open(phone->path, &other), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    store_set_deadline(phone->tide->store, 1); /* without any patience */
+    tide_set_resolver(phone->tide, take_mine, NULL);
+    tide_poll(phone->tide);
+    assert_int_equal(resolved, 0);
+    assert_in_range(tide_io_deadline(phone->tide), 1, 1000); /* nor is it asked without end */
+    assert_int_equal(sqlite3_exec(other, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(other), SQLITE_OK);
+    store_set_deadline(phone->tide->store, 0);
+    bench->world.rig.now_ms += 1000;
+    while (tide_io_deadline(phone->tide) == 0) tide_poll(phone->tide);
+    assert_int_equal(resolved, CONFLICTS);
+    assert_int_equal(bench_status(phone).refused, 0);
+    bench_settle(bench);
+    bench_shows(desk, notes, "notes", "n69", "{\"title\":\"mine\"}");
+}
+
 static void access_taken_away_purges_the_copy(void **state)
 {
     struct bench *bench = *state;
@@ -413,7 +462,7 @@ int main(void)
         TEST(a_push_without_a_subscription_has_an_outcome_and_stays_shown), TEST(lost_answers_do_not_double_an_increment),
         TEST(a_refused_push_rolls_back_waits_and_holds_nobody_up), TEST(a_conflict_waits_with_all_three_values),
         TEST(a_settled_refusal_leaves_its_id_to_no_other),
-        TEST(a_resolver_decides_a_conflict_at_once), TEST(access_taken_away_purges_the_copy),
+        TEST(a_resolver_decides_a_conflict_at_once), TEST(a_resolver_is_not_asked_while_its_answer_cannot_be_written), TEST(access_taken_away_purges_the_copy),
         TEST(a_device_restored_from_a_backup_takes_a_new_id_and_loses_nothing),
         TEST(after_a_year_in_a_drawer_what_was_sent_is_unknown_and_what_was_not_is_sent),
         TEST(a_wrong_clock_changes_nothing_about_which_edit_is_later), TEST(a_token_that_is_refused_is_asked_for_again),

@@ -53,7 +53,7 @@ static bool run(struct store_work *work, int64_t for_ms, enum work_end end)
     assert_int_equal(why(work), WORK_DUE);
     work_begin(work, &now);
     pass(for_ms);
-    return work_finish(work, &before, end, &now);
+    return work_finish(work, &before, end, 0, &now);
 }
 
 static void work_that_is_done_once_is_over(void **state)
