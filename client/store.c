@@ -11,9 +11,9 @@
 #include "base/asset.h"
 #include "base/clock.h"
 
-enum { APPLICATION_ID = 0x54494445, VERSION = 2, CACHE_KIB = 8192, WAIT_STEP_MOST_MS = 20 };
+enum { APPLICATION_ID = 0x54494445, VERSION = 3, CACHE_KIB = 8192, WAIT_STEP_MOST_MS = 20 };
 /* What a store of version 1 lacks stands in the schema behind this line. */
-static const char since_2[] = "-- SINCE VERSION 2\n";
+static const char *const since[] = {[1] = "-- SINCE VERSION 2\n", [2] = "-- SINCE VERSION 3\n"}; /* what a store of that version lacks */
 
 enum err store_err_of(int code)
 {
@@ -297,9 +297,9 @@ static int make_schema(struct store *store, const char *device)
     return execute(store, identity);
 }
 
-static int mend_schema(struct store *store)
+static int mend_schema(struct store *store, int64_t version)
 {
-    const char *from = strstr((const char *)asset_store[0].data, since_2);
+    const char *from = strstr((const char *)asset_store[0].data, since[version]);
     char set_version[64];
     assert(from != NULL);
     snprintf(set_version, sizeof set_version, "PRAGMA user_version = %d", VERSION);
@@ -325,7 +325,7 @@ static enum err make_or_check(struct store *store, const char *device)
     enum err err = store_err_of(code != SQLITE_OK ? code : more);
     if (err == ERR_OK && tables == 0 && version == 0 && id == 0) err = store_err_of(make_schema(store, device));
     else if (err == ERR_OK && id != APPLICATION_ID) err = ERR_FOREIGN;
-    else if (err == ERR_OK && version == 1) err = store_err_of(mend_schema(store));
+    else if (err == ERR_OK && version >= 1 && version < VERSION) err = store_err_of(mend_schema(store, version));
     else if (err == ERR_OK && version != VERSION) err = ERR_VERSION;
     if (err == ERR_OK) err = store_err_of(execute(store, "COMMIT"));
     if (err != ERR_OK && sqlite3_get_autocommit(store->db) == 0) execute(store, "ROLLBACK");

@@ -193,10 +193,17 @@ void store_doc_begin_run(struct store *store, struct store_space *space);
 void store_doc_drop_unnamed(struct store *store, struct store_space *space, int64_t now_ms);
 /* Sets what is shown. `pending` is its new count. A row is made where there is none; its id is returned. */
 int64_t store_doc_show(struct store *store, int64_t space, const struct store_doc *doc, struct span body, uint64_t pending, int64_t now_ms);
-/* The next document past `doc` that is sealed and not open, or in the clear where it should be sealed; false: there is none. */
 /* As it came, or as it is to be sent. */
 bool store_doc_is_sealed(struct store *store, int64_t space, struct span collection, struct span id);
-bool store_doc_next_closed(struct store *store, struct arena *arena, int64_t doc, int64_t *ret_space, struct store_doc *ret_doc, struct span *ret_sealed);
+/* Documents that are sealed and not open, or in the clear where they should be sealed (`seal`: enum seal_state above 1), by the key that
+ * would open them. The next such group past *group (all 0: the first), texts in the arena; then the next document of it past `doc`. */
+struct store_closed {
+    int seal;
+    int64_t space;
+    struct span collection, key; /* the key's id; empty: none can be told */
+};
+bool store_closed_next(struct store *store, struct arena *arena, struct store_closed *group);
+bool store_closed_doc(struct store *store, struct arena *arena, const struct store_closed *group, int64_t doc, struct store_doc *ret_doc, struct span *ret_sealed);
 void store_doc_unseal(struct store *store, const struct store_doc *doc, int seal, struct span body, int64_t now_ms);
 /* Tombstones whose time is below are forgotten. */
 void store_doc_sweep(struct store *store, int64_t space, int64_t before_ms);

@@ -219,13 +219,41 @@ bool store_doc_is_sealed(struct store *store, int64_t space, struct span collect
     return found;
 }
 
-bool store_doc_next_closed(struct store *store, struct arena *arena, int64_t doc, int64_t *ret_space, struct store_doc *ret_doc, struct span *ret_sealed)
+enum { SEAL_LEAST = 2, SEAL_MOST = 4 }; /* locked to bare */
+/* As the index documents_closed has it. */
+#define KEY_ID "CASE WHEN json_valid(sealed) THEN ifnull(json_extract(sealed, '$.key'), '') ELSE '' END"
+#define GROUP "SELECT seal, space, collection, " KEY_ID " FROM documents WHERE seal > 1 AND "
+#define IN_ORDER " ORDER BY seal, space, collection, " KEY_ID " LIMIT 1"
+
+/* The index leads to each, however many documents a group has. Of two lower bounds SQLite would take the useless one: so each seal by itself. */
+bool store_closed_next(struct store *store, struct arena *arena, struct store_closed *group)
 {
-    sqlite3_stmt *row = store_bind(store, "SELECT " STORE_DOC_COLUMNS ", space, sealed FROM documents WHERE seal > 1 AND doc > ? ORDER BY doc LIMIT 1", "i", doc);
+    struct span collection = group->collection.at == NULL ? SPAN_LITERAL("") : group->collection, key = group->key.at == NULL ? SPAN_LITERAL("") : group->key;
+    int64_t seal = group->seal < SEAL_LEAST ? SEAL_LEAST : group->seal, space = group->seal < SEAL_LEAST ? 0 : group->space;
+    sqlite3_stmt *row = NULL;
+    bool found = false;
+    for (int step = space == 0 ? 2 : 0; seal <= SEAL_MOST && !found; step++) {
+        if (step == 0) row = store_bind(store, GROUP "seal = ? AND space = ? AND collection = ? AND " KEY_ID " > ?" IN_ORDER, "iitt", seal, space, collection, key);
+        else if (step == 1) row = store_bind(store, GROUP "seal = ? AND space = ? AND collection > ?" IN_ORDER, "iit", seal, space, collection);
+        else row = store_bind(store, GROUP "seal = ? AND space > ?" IN_ORDER, "ii", seal, space);
+        found = store_next(store, row);
+        if (step < 2) continue;
+        seal++;
+        space = 0;
+    }
+    if (!found) return false;
+    *group = (struct store_closed){sqlite3_column_int(row, 0), sqlite3_column_int64(row, 1), store_copy(store, arena, row, 2), store_copy(store, arena, row, 3)};
+    store_done(row);
+    return store->err == ERR_OK;
+}
+
+bool store_closed_doc(struct store *store, struct arena *arena, const struct store_closed *group, int64_t doc, struct store_doc *ret_doc, struct span *ret_sealed)
+{
+    sqlite3_stmt *row = store_bind(store, "SELECT " STORE_DOC_COLUMNS ", sealed FROM documents WHERE seal > 1 AND seal = ? AND space = ? AND collection = ? AND " KEY_ID
+                                   " = ? AND doc > ? ORDER BY doc LIMIT 1", "iitti", (int64_t)group->seal, group->space, group->collection, group->key, doc);
     if (!store_next(store, row)) return false;
     store_doc_row(store, arena, row, 0, ret_doc);
-    *ret_space = sqlite3_column_int64(row, STORE_DOC_COLUMNS_COUNT);
-    *ret_sealed = store_copy(store, arena, row, STORE_DOC_COLUMNS_COUNT + 1);
+    *ret_sealed = store_copy(store, arena, row, STORE_DOC_COLUMNS_COUNT);
     store_done(row);
     return store->err == ERR_OK;
 }

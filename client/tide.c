@@ -335,7 +335,7 @@ enum tide_code tide_open_on(const struct tide_options *options, const struct tid
         return tide_code_of(err);
     }
     tide->look_for_conflicts = true;
-    tide_open_sealed(tide); /* where another process has the store just now, a later one does */
+    tide_open_closed(tide, false); /* where another process has the store just now, a later one does */
     *ret_tide = tide;
     return TIDE_OK;
 }

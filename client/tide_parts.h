@@ -130,6 +130,7 @@ struct tide_written {
 void tide_seal_set_up(struct tide *tide);
 /* Within the transaction of the write: seals what is to be sealed. A patch of a sealed document becomes the whole of it. */
 enum tide_code tide_seal_ops(struct tide *tide, struct store_space *space, struct tide_written *written);
+enum tide_code tide_open_closed(struct tide *tide, bool broken_too); /* tide_open_sealed() */
 /* What a patch leaves of an object (NULL: of nothing), in the arena. At NULL: out of memory. */
 struct span tide_seal_patched(struct arena *arena, struct span body, struct json_value patch);
 enum tide_seal tide_seal_shown(const struct store_doc *doc); /* of what is shown */

@@ -213,25 +213,50 @@ enum tide_code tide_seal_ops(struct tide *tide, struct store_space *space, struc
 
 /* ---- opening ---- */
 
-enum tide_code tide_open_sealed(struct tide *tide)
+/* Is there a hope for documents of that group? One question for all of them. */
+static bool may_open(struct tide *tide, const struct store_closed *group, const char *space)
+{
+    struct seal_key key = {.id = ""};
+    bool named = group->seal != (int)SEAL_BARE && envelope_is_key(group->key);
+    enum seal_answer answer = ask_key(tide, span_text(space), group->collection, named ? group->key : SPAN_LITERAL(""), &key);
+    seal_wipe(&key);
+    if (group->seal == (int)SEAL_BARE) return answer == SEAL_ANSWER_PLAIN;
+    return answer != SEAL_ANSWER_MISSING;
+}
+
+static void open_group(struct tide *tide, struct arena *arena, const struct store_closed *group, const char *space, int64_t now_ms)
 {
     struct store_doc doc;
     struct span sealed;
-    int64_t space_id, past = 0, now_ms = tide_now(tide).wall_ms;
-    if (tide->view.seal.key == NULL) return TIDE_OK;
-    arena_reset(&tide->arena);
-    if (!store_doc_next_closed(tide->store, &tide->arena, 0, &space_id, &doc, &sealed)) return TIDE_OK;
-    enum err err = store_begin(tide->store, true);
-    if (err != ERR_OK) return tide_fail_err(tide, err);
-    while (store_doc_next_closed(tide->store, &tide->arena, past, &space_id, &doc, &sealed)) {
-        struct store_space space = store_space_get(tide->store, space_id);
-        struct seal_place place = {span_text(space.name), doc.collection, doc.id};
+    int64_t past = 0;
+    for (; store_closed_doc(tide->store, arena, group, past, &doc, &sealed); arena_reset(arena)) {
+        struct seal_place place = {span_text(space), doc.collection, doc.id};
         struct span body = sealed;
         past = doc.doc;
-        enum seal_state state = seal_open(&tide->view.seal, &place, sealed, &tide->arena, &body);
+        enum seal_state state = seal_open(&tide->view.seal, &place, sealed, arena, &body);
         if ((int)state != doc.seal) store_doc_unseal(tide->store, &doc, (int)state, body, now_ms);
-        arena_reset(&tide->arena);
     }
+}
+
+enum tide_code tide_open_closed(struct tide *tide, bool broken_too)
+{
+    struct store_closed group = {.seal = 0};
+    struct arena arena;
+    int64_t now_ms = tide_now(tide).wall_ms;
+    enum err err = ERR_OK;
+    if (tide->view.seal.key == NULL) return TIDE_OK;
+    arena_reset(&tide->arena);
+    arena_init(&arena, TIDE_ARENA_BYTES_MAX);
+    while (err == ERR_OK && store_closed_next(tide->store, &tide->arena, &group)) {
+        if (group.seal == (int)SEAL_BROKEN && !broken_too) continue;
+        struct store_space space = store_space_get(tide->store, group.space);
+        if (!may_open(tide, &group, space.name)) continue;
+        if (!store_is_open(tide->store) && (err = store_begin(tide->store, true)) != ERR_OK) break;
+        open_group(tide, &arena, &group, space.name, now_ms);
+    }
+    arena_fini(&arena);
+    if (err != ERR_OK) return tide_fail_err(tide, err);
+    if (!store_is_open(tide->store)) return TIDE_OK;
     view_settle(&tide->view, tide->store, now_ms);
     err = store_commit(tide->store);
     if (err != ERR_OK) return tide_fail_err(tide, err);
@@ -240,3 +265,5 @@ enum tide_code tide_open_sealed(struct tide *tide)
     tide_step(tide);
     return TIDE_OK;
 }
+
+enum tide_code tide_open_sealed(struct tide *tide) { return tide_open_closed(tide, true); }

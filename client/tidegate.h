@@ -236,7 +236,8 @@ TIDE_API enum tide_code tide_observe(struct tide *tide, const struct tide_query 
                                      struct tide_observer **ret_observer);
 TIDE_API void tide_observer_free(struct tide_observer *observer); /* NULL is accepted */
 
-/* Tries again to open what is locked or broken, after a key came; tide_open() does it too. */
+/* Tries again to open what is locked or broken, after a key came; tide_open() does it for what is locked. A key that is missing is asked for once a
+ * collection, not once a document. */
 TIDE_API enum tide_code tide_open_sealed(struct tide *tide);
 
 /* ---- spaces ---- */

@@ -1,4 +1,4 @@
--- The store of a device (libtidegate): one SQLite file, version 2 (PRAGMA user_version), application_id 0x54494445 ("TIDE").
+-- The store of a device (libtidegate): one SQLite file, version 3 (PRAGMA user_version), application_id 0x54494445 ("TIDE").
 --
 -- The library runs this very text to make a store, and anyone may open one and read it, while it is in use too:
 --     sqlite3 app.db "SELECT id, body FROM shown WHERE space = 'cart:ana' AND collection = 'items'"
@@ -170,3 +170,9 @@ ALTER TABLE documents ADD COLUMN seal INTEGER NOT NULL DEFAULT 0; -- 0: not encr
 CREATE INDEX documents_closed ON documents(doc) WHERE seal > 1;
 ALTER TABLE outbox ADD COLUMN plain TEXT;      -- `ops` with their bodies open; NULL: none of them is sealed
 ALTER TABLE refused ADD COLUMN sealed INTEGER NOT NULL DEFAULT 0; -- 1: it was sent sealed; `ops` are open here, and go out sealed again or not at all
+
+-- SINCE VERSION 3
+
+-- What is closed, by the key that would open it: keys that are not there are asked for once, and not for each document.
+DROP INDEX documents_closed;
+CREATE INDEX documents_closed ON documents(seal, space, collection, CASE WHEN json_valid(sealed) THEN ifnull(json_extract(sealed, '$.key'), '') ELSE '' END) WHERE seal > 1;

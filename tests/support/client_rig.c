@@ -60,9 +60,10 @@ const unsigned char *client_store_key(void)
 /* A key is made of its id; `members` are never encrypted. */
 static enum tide_key_answer give_key(void *ctx, const char *space, const char *collection, const char *key_id, struct tide_key *ret_key)
 {
-    const struct client *client = ctx;
+    struct client *client = ctx;
     const char *found = client->keys;
     (void)space;
+    client->keys_asked++;
     if (client->keys == NULL || strcmp(collection, "members") == 0) return TIDE_KEY_PLAIN;
     size_t bytes = key_id == NULL ? strcspn(client->keys, " ") : strlen(key_id);
     if (key_id != NULL) found = strstr(client->keys, key_id);

@@ -31,6 +31,7 @@ struct client {
     void *go_on_ctx;
     enum tide_work_result (*on_work)(void *ctx, struct tide *tide, const char *name, const char *input, int64_t within_ms);
     const char *keys;       /* ids of the keys that it has, the newest first: "k2 k1"; "" for none; NULL: nothing is encrypted */
+    unsigned keys_asked;    /* how often it was asked for any */
     enum tide_choice (*resolve)(void *ctx, const struct tide_conflict *conflict, const char **ret_merged);
 };
 

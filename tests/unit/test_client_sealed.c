@@ -167,6 +167,36 @@ static void what_is_locked_is_shown_as_such_kept_and_opened_when_its_key_comes(v
     well_all_along(bench);
 }
 
+static void a_missing_key_is_asked_for_once_however_much_it_locks(void **state)
+{
+    enum { DOCUMENTS = 40 };
+    struct bench *bench = *state;
+    struct client *phone = add(bench, "k1"), *laptop = add(bench, "");
+    char id[16];
+    for (int i = 0; i < DOCUMENTS; i++) {
+        snprintf(id, sizeof id, "w%d", i);
+        if (i == DOCUMENTS / 2) phone->keys = "k2 k1";
+        bench_well(tide_put(phone->tide, gym, "workouts", id, run, NULL));
+    }
+    bench_well(tide_put(phone->tide, notes, "notes", "n1", "{\"text\":\"hm\"}", NULL));
+    bench_settle(bench);
+    client_kill(laptop);
+    laptop->keys_asked = 0;
+    client_begin(laptop);
+    assert_int_equal(laptop->keys_asked, 3); /* k1, k2; and k2 in another space */
+    client_kill(laptop);
+    laptop->keys = "k2";
+    client_begin(laptop);
+    bench_shows(laptop, gym, "workouts", id, run);
+    assert_int_equal(seal_of(laptop, gym, "workouts", "w0"), TIDE_SEAL_LOCKED);
+    assert_int_equal(seal_of(laptop, notes, "notes", "n1"), TIDE_SEAL_OPEN);
+    laptop->keys = "k2 k1";
+    bench_well(tide_open_sealed(laptop->tide));
+    bench_shows(laptop, gym, "workouts", "w0", run);
+    bench_settle(bench);
+    well_all_along(bench);
+}
+
 static void keys_are_rotated_and_old_bodies_still_open(void **state)
 {
     struct bench *bench = *state;
@@ -349,6 +379,7 @@ int main(void)
         TEST(a_pending_write_needs_no_key_to_be_shown_and_sent),
         TEST(what_the_server_would_have_to_read_is_refused_at_the_write),
         TEST(what_is_locked_is_shown_as_such_kept_and_opened_when_its_key_comes),
+        TEST(a_missing_key_is_asked_for_once_however_much_it_locks),
         TEST(keys_are_rotated_and_old_bodies_still_open),
         TEST(a_body_that_was_moved_or_altered_does_not_open_and_is_not_lost),
         TEST(a_conflict_shows_all_three_in_the_clear_and_is_settled_sealed),
