@@ -83,7 +83,8 @@ static void hear_closed(struct sync *sync, struct store_space *space, struct syn
 {
     struct span code = sync_word(sync, json_find(frame, "code"));
     bool purge = json_find(frame, "purge").type == JSON_TRUE, has_ref = json_find(frame, "ref").type != JSON_NONE;
-    if (has_ref && !sync->in_http && sync_number(frame, "ref") != here->ref) return; /* of an open that was replaced */
+    uint32_t ref = here->wanted ? here->ref : here->left; /* access that was taken away as it closed the space is gone all the same */
+    if (has_ref && !sync->in_http && sync_number(frame, "ref") != ref) return; /* of an open that was replaced */
     here->is_closed = true;
     here->answered = here->in_run = false;
     here->ref = 0;

@@ -22,6 +22,7 @@ struct sync_space {
     bool wanted;
     bool is_closed;        /* by the server, on this connection */
     uint32_t ref;          /* of the newest open; 0: not open */
+    uint32_t left;         /* of the open that it closed itself; 0: none */
     bool answered;         /* its first frame came */
     bool in_run;           /* in the middle of pages */
     bool compared;         /* its sums were found to differ once: not again on this connection */

@@ -45,7 +45,7 @@ static void say_close(struct sync *sync, const struct store_space *space, struct
     buf_add_text(&sync->out, "{\"type\":\"close\",\"space\":");
     buf_add_json_string(&sync->out, span_text(space->name));
     buf_add_text(&sync->out, "}\n");
-    *here = (struct sync_space){.id = here->id, .sent_most = here->sent_most, .told_id = here->told_id, .told_sent = here->told_sent};
+    *here = (struct sync_space){.id = here->id, .left = here->ref, .sent_most = here->sent_most, .told_id = here->told_id, .told_sent = here->told_sent};
 }
 
 static void say_opens(struct sync *sync, const int64_t *ids, size_t count)

@@ -51,6 +51,18 @@ export function play(tabsOf) {
     assert.equal(await first.evaluate((space) => window.sent.some((text) => text.includes('"type":"close"') && text.includes(`"${space}"`)), room), false);
   });
 
+  played('a tab that follows closes a space that nobody else wants: it is closed', async () => {
+    const room = tabs.newRoom(), lone = tabs.newRoom(), context = await tabs.newBrowser(), [first, second] = [await tabs.newTab(context, room), await tabs.newTab(context, room)];
+    const sent = (type, space) => first.evaluate(([kind, name]) => window.sent.some((text) => text.includes(`"type":"${kind}"`) && text.includes(`"${name}"`)), [type, space]);
+    await second.evaluate((space) => { window.client.space(space); }, lone);
+    await until('its open', () => sent('open', lone));
+    await second.evaluate(([alone, both]) => { for (const space of [alone, both]) window.client.space(space).close(); }, [lone, room]);
+    await until('its close', () => sent('close', lone));
+    await write(first, 'on', 1);
+    await agree([first], 1, 1);
+    assert.equal(await sent('close', room), false);
+  });
+
   played('a tab killed while it writes: every write that it was told is safe arrives, once', async () => {
     const room = tabs.newRoom(), context = await tabs.newBrowser(), far = await newFar(await tabs.newBrowser(), room), page = await tabs.newTab(context, room, { url: tabs.wire.url });
     const told = [];

@@ -359,6 +359,29 @@ static void an_update_behind_a_hole_moves_nothing(void **state)
     expect(script, "\"since\":\"c\"", true);
 }
 
+/* It let the space go itself; the server had already taken the access away. */
+static void access_taken_away_while_a_close_is_under_way_purges_the_copy(void **state)
+{
+    struct script *script = *state;
+    struct tide_doc *doc;
+    assert_int_equal(tide_subscribe(script->tide, cart, NULL), TIDE_OK);
+    welcome(script);
+    say_page(script, cart, tea_at_5);
+    assert_int_equal(tide_unsubscribe(script->tide, cart, false), TIDE_OK);
+    take_output(script);
+    expect(script, "\"type\":\"close\"", true);
+    say(script, "{\"type\":\"closed\",\"space\":\"cart:ana\",\"code\":\"forbidden\",\"purge\":true,\"ref\":1}");
+    assert_int_equal(tide_get(script->tide, cart, "items", "tea", &doc), TIDE_NOT_FOUND);
+    forget(script);
+    assert_int_equal(tide_subscribe(script->tide, cart, NULL), TIDE_OK);
+    take_output(script);
+    expect(script, "\"since\":null", true);
+    say(script, "{\"type\":\"closed\",\"space\":\"cart:ana\",\"code\":\"forbidden\",\"purge\":true,\"ref\":1}"); /* of an open that was replaced */
+    say_page(script, cart, tea_at_5);
+    assert_int_equal(tide_get(script->tide, cart, "items", "tea", &doc), TIDE_OK);
+    tide_doc_free(doc);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 int main(void)
 {
@@ -367,6 +390,7 @@ int main(void)
         TEST(a_gap_of_what_was_sent_behind_an_outcome_is_believed), TEST(a_gap_that_is_said_again_and_again_is_believed),
         TEST(what_took_effect_stays_shown_until_the_copy_has_it), TEST(what_is_older_than_a_run_from_nothing_brings_nothing_back), TEST(what_was_held_under_a_used_id_is_sent_under_the_new_one),
         TEST(what_was_sent_under_a_used_id_goes_on_under_it), TEST(an_edit_made_before_a_reset_has_no_base), TEST(nothing_is_pushed_amid_a_run),
-        TEST(what_was_sent_before_twice_the_window_is_not_sent_again), TEST(an_update_behind_a_hole_moves_nothing)};
+        TEST(what_was_sent_before_twice_the_window_is_not_sent_again), TEST(an_update_behind_a_hole_moves_nothing),
+        TEST(access_taken_away_while_a_close_is_under_way_purges_the_copy)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

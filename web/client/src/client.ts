@@ -236,7 +236,7 @@ export class Client {
       this.#spaces.delete(space);
       this.views.delete(space);
     }
-    if (this.#isLeading) this.#reopen(space, options === null);
+    if (this.#isLeading) this.#reopen(space);
     else this.#hello();
     if (options) void this.view(space).catch((error: unknown) => this.#fail(error));
     this.#changedStatus();
@@ -346,7 +346,7 @@ export class Client {
       const before = this.#wants.get(message.life);
       if (!before) this.#tabs.watch(message.life, () => this.#left(message.life));
       this.#wants.set(message.life, new Map(message.wants));
-      for (const space of new Set([...(before?.keys() ?? []), ...this.#wants.get(message.life)!.keys()])) this.#reopen(space, false);
+      for (const space of new Set([...(before?.keys() ?? []), ...this.#wants.get(message.life)!.keys()])) this.#reopen(space);
       this.#tellStatus();
       for (const [space, { here, count }] of this.#people) this.#tabs.tell({ kind: 'presence', space, here, count });
     } else if (message.kind === 'leave') this.#left(message.life);
@@ -360,7 +360,7 @@ export class Client {
   #left(life: string): void {
     const before = this.#wants.get(life);
     this.#wants.delete(life);
-    for (const space of before?.keys() ?? []) this.#reopen(space, true);
+    for (const space of before?.keys() ?? []) this.#reopen(space);
   }
   /* What the others hear. */
   #follow(message: Message): void {
@@ -387,10 +387,11 @@ export class Client {
   }
   readonly #opened = new Map<string, string>();
   /* Opens or closes a space as all the tabs together want it now. */
-  #reopen(space: string, mayClose: boolean): void {
+  #reopen(space: string): void {
     const options = this.#wanted().get(space);
     if (!options) {
-      if (mayClose && this.#opened.delete(space)) this.#session.close(space);
+      this.#opened.delete(space);
+      this.#session.close(space);
       return;
     }
     if (this.#opened.get(space) === JSON.stringify(options)) return;

@@ -150,7 +150,7 @@ export class Session {
         return;
       case 'closed': {
         const live = this.#lives.get(frame.space);
-        if (frame.ref !== undefined && frame.ref !== live?.ref) return;
+        if (frame.ref !== undefined && live?.isOpen && frame.ref !== live.ref) return;
         if (frame.purge) await change.purge(frame.space);
         effects.push(() => this.#closed(frame.space, frame.code));
         return;

@@ -345,6 +345,23 @@ test('access taken away drops the copy and keeps the outbox', async () => {
   assert.deepEqual(device.docs(SPACE, 'items'), {});
 });
 
+test('access taken away while a close is under way drops the copy; that of an open that was replaced does not', async () => {
+  const device = make();
+  await device.up(SPACE, { docs: [doc('tea', 5, '{"qty":1}')] });
+  const closed = { type: 'closed', space: SPACE, code: 'forbidden', purge: true, ref: 1 };
+  device.client.space(SPACE).close();
+  await until('close', () => device.socket.of('close').length);
+  device.socket.say(closed);
+  await until('purged', () => device.client.stateOf(SPACE)!.cursor === null);
+  device.client.space(SPACE);
+  const { ref, since } = await device.opened(SPACE, 2);
+  assert.equal(since, null);
+  device.socket.say(closed);
+  device.socket.say(page(SPACE, ref, { docs: [doc('tea', 5, '{"qty":1}')] }));
+  await until('live', () => device.client.stateOf(SPACE)!.cursor !== null);
+  assert.deepEqual(Object.keys(device.docs(SPACE, 'items')), ['tea']);
+});
+
 test('a document from a result is kept only if nothing newer was seen', async () => {
   const device = make();
   await device.up(SPACE, { docs: [doc('tea', 8, '{"qty":8}')] });
