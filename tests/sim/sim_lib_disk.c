@@ -11,6 +11,7 @@ enum { PATH_BYTES = 48 };
 
 /* Of the two processes of a plan only one syncs. In the place of the library's file beside the store. */
 bool store_lock(struct store *store) { return store != NULL; }
+bool store_is_locked(const struct store *store) { return store != NULL; }
 void store_unlock(struct store *store) { (void)store; }
 
 void sim_lib_disk_path(const struct sim_lib *lib, char *ret_path, size_t room) { snprintf(ret_path, room, "/sim-%d", lib->device->at); }
