@@ -27,7 +27,7 @@ static const struct config_setting settings[] = {
     {"keep", CONFIG_SECONDS, CONFIG_WORKER | CONFIG_CHECK, "S", "86400", "how long the log keeps what the journal has", 1, 3153600000, 0},
     {"replicas", CONFIG_COUNT, CONFIG_TOPICS, "N", NULL, "of each partition: 3 where there are three brokers, else 1; 3 set min.insync.replicas 2", 1, 9, 0},
     {"new-epoch", CONFIG_FLAG, CONFIG_TOPICS, NULL, NULL, "begin a new log beside the old one: devices reset, and push again what they hold", 0, 0, 0},
-    {"jwt-key", CONFIG_TEXT, EDGE | CONFIG_TOKEN, "FILE", NULL, "an HS256 secret, a PEM public key, or a JWKS", 0, 0, 0},
+    {"jwt-key", CONFIG_TEXT, EDGE | CONFIG_TOKEN, "FILE", NULL, "an HS256 secret; to check tokens with, a PEM public key or a JWKS will do too", 0, 0, 0},
     {"jwt-issuer", CONFIG_TEXT, EDGE, "TEXT", NULL, "what a token's `iss` must be", 0, 0, 0},
     {"jwt-audience", CONFIG_TEXT, EDGE, "TEXT", NULL, "what a token's `aud` must hold", 0, 0, 0},
     {"dev", CONFIG_FLAG, CONFIG_SERVE | CONFIG_CHECK, NULL, NULL, "loopback only, a key of its own, and the demo at /", 0, 0, 0},

@@ -27,8 +27,8 @@ struct config_setting {
 
 struct config;
 
-/* Exit codes of every command (sysexits.h's numbers). */
-enum { EXIT_WELL = 0, EXIT_USAGE = 64, EXIT_MISSING = 69, EXIT_BUG = 70, EXIT_CONFIG = 78 };
+/* Exit codes of every command (sysexits.h's numbers). REFUSED: `device sync --strict` alone. */
+enum { EXIT_WELL = 0, EXIT_USAGE = 64, EXIT_REFUSED = 65, EXIT_MISSING = 69, EXIT_BUG = 70, EXIT_CONFIG = 78 };
 
 /* Reads argv[0..argc) (behind the subcommand's name) for one command. EXIT_WELL fills *ret_config; otherwise one line was
  * written to stderr and the exit code is returned. `--help` sets *ret_help. */

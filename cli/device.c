@@ -41,8 +41,8 @@ static void help(void)
          "  tidegate device --db ana.db max chat:lobby receipts/ana read 17                the greater stays\n"
          "  tidegate device --db ana.db get todos:ana todos/milk\n"
          "  tidegate device --db ana.db list todos:ana todos done=true --order title --limit 10\n"
-         "  tidegate device --db ana.db --url http://127.0.0.1:8080 --token T sync [SPACE..]   once, then exit: 0 also where\n"
-         "      a push was refused or a space closed, which `refused` and `status` tell\n"
+         "  tidegate device --db ana.db --url http://127.0.0.1:8080 --token T sync [--strict] [SPACE..]   once, then exit: 0 also\n"
+         "      where a push was refused or a space closed, which `refused` and `status` tell; with --strict 65 while any is\n"
          "  tidegate device --db ana.db --url http://127.0.0.1:8080 --token T watch [SPACE..]  stays, and tells each change\n"
          "  tidegate device --db ana.db status\n"
          "  tidegate device --db ana.db refused             what the server refused, and what to do: refused retry ID [OPS], refused drop ID\n\n"
@@ -321,11 +321,31 @@ static enum tide_code keep_all(struct device *device)
     return code;
 }
 
+static bool count_closed(void *ctx, const struct tide_space *space)
+{
+    uint64_t *count = ctx;
+    if (space->subscribed && space->closed[0] != '\0') ++*count;
+    return true;
+}
+
 static int run_sync(struct device *device)
 {
+    struct tide_status status;
+    uint64_t closed = 0;
+    bool strict = device->argc > 0 && strcmp(device->argv[0], "--strict") == 0;
+    if (strict) {
+        device->argc--;
+        device->argv++;
+    }
     enum tide_code code = keep_all(device);
     if (code == TIDE_OK) code = tide_sync(device->tide, TIDE_BOTH, TIMEOUT_MS);
-    return code == TIDE_OK ? run_status(&(struct device){.tide = device->tide}) : fail(device, code);
+    if (code == TIDE_OK) code = tide_spaces(device->tide, count_closed, &closed);
+    if (code != TIDE_OK) return fail(device, code);
+    (void)run_status(device);
+    tide_status(device->tide, &status);
+    if (!strict || status.refused + closed == 0) return EXIT_WELL;
+    return cli_fail(EXIT_REFUSED, "device sync: refused and not settled: %llu (`device refused` lists them); closed spaces: %llu (`device status`)",
+                    (unsigned long long)status.refused, (unsigned long long)closed);
 }
 
 static void on_event(void *ctx, struct tide *tide, const struct tide_event *event)

@@ -9,6 +9,7 @@
 
 /* A nap is bounded, because a charger or a network comes without a word, and a signal just before a nap is seen after it. */
 enum { DUE_SECONDS = 25, RUN_MS = 600000, NAP_MS = 10000, TEXT_BYTES_MAX = 1048576 };
+enum { BACKOFF_LEAST_S = 10, BACKOFF_MOST_S = 18000, FLEX_LEAST_S = 300, UNSAID = -1 };
 
 static const char *const whys[] = {"due", "no_work", "time", "backoff", "behind", "network", "unmetered", "charging", "battery", "storage", "busy"};
 
@@ -52,9 +53,16 @@ static bool take_value(const char *flag, const char *value, struct tide_work *wo
     return strcmp(flag, "--network") == 0 && take_network(value, &work->network);
 }
 
+/* What the library would set right by itself. */
+static int check_bounds(const char *flag, int64_t ms, int least_s, int most_s)
+{
+    if (ms >= (int64_t)least_s * 1000 && ms <= (int64_t)most_s * 1000) return EXIT_WELL;
+    return cli_fail(EXIT_USAGE, "device work add: %s %lld: must be %d to %d seconds", flag, (long long)(ms / 1000), least_s, most_s);
+}
+
 static int add_work(struct tide *tide, int argc, char **argv)
 {
-    struct tide_work work = {.name = argc > 0 ? argv[0] : ""};
+    struct tide_work work = {.name = argc > 0 ? argv[0] : "", .backoff_ms = UNSAID, .flex_ms = UNSAID};
     enum tide_exists exists = TIDE_KEEP;
     bool good = argc > 0;
     for (int i = 1; i < argc && good; i++) {
@@ -65,6 +73,12 @@ static int add_work(struct tide *tide, int argc, char **argv)
     if (!good)
         return cli_fail(EXIT_USAGE, "device work add NAME [--push | --pull] [--delay S] [--every S [--flex S]] [--network any|unmetered] [--charging] [--battery-not-low] "
                                     "[--storage-not-low] [--backoff S] [--linear] [--replace | --append]");
+    int bad = work.backoff_ms != UNSAID ? check_bounds("--backoff", work.backoff_ms, BACKOFF_LEAST_S, BACKOFF_MOST_S) : EXIT_WELL;
+    if (bad == EXIT_WELL && work.flex_ms != UNSAID) bad = check_bounds("--flex", work.flex_ms, FLEX_LEAST_S, work.every_ms > 0 ? (int)(work.every_ms / 1000) : INT32_MAX);
+    if (bad != EXIT_WELL) return bad;
+    if (work.backoff_ms == UNSAID) work.backoff_ms = 0;
+    if (work.flex_ms == UNSAID) work.flex_ms = 0;
+    else if (work.every_ms == 0) return cli_fail(EXIT_USAGE, "device work add: --flex is a part of the period that --every S says");
     enum tide_code code = tide_work_add(tide, &work, exists);
     return code == TIDE_OK ? EXIT_WELL : device_fail(tide, code);
 }
@@ -118,12 +132,34 @@ int device_work(struct tide *tide, int argc, char **argv)
     return code == TIDE_OK ? EXIT_WELL : device_fail(tide, code);
 }
 
+static bool add_name(void *ctx, const struct tide_work_state *state)
+{
+    struct buf *names = ctx;
+    buf_add_text(names, names->bytes > 0 ? ", " : "");
+    buf_add_text(names, state->work.name);
+    return true;
+}
+
+/* Says what there is. */
+static int fail_unknown(struct tide *tide, const char *name)
+{
+    struct buf names;
+    buf_init(&names, TEXT_BYTES_MAX);
+    enum tide_code code = tide_work_list(tide, add_name, &names);
+    int exit_code = code != TIDE_OK      ? device_fail(tide, code)
+                    : names.bytes == 0   ? cli_fail(EXIT_MISSING, "device why: there is no work '%.80s', nor any other", name)
+                                         : cli_fail(EXIT_MISSING, "device why: there is no work '%.80s'; there is: %.*s", name, (int)names.bytes, names.at);
+    buf_fini(&names);
+    return exit_code;
+}
+
 int device_why(struct tide *tide, int argc, char **argv)
 {
     struct tide_reason reason;
     struct buf out;
     if (argc > 1) return cli_fail(EXIT_USAGE, "device why [NAME]");
     tide_why_not(tide, argc == 1 ? argv[0] : NULL, &reason);
+    if (argc == 1 && reason.why == TIDE_WHY_NO_WORK) return fail_unknown(tide, argv[0]);
     buf_init(&out, TEXT_BYTES_MAX);
     add_text(&out, "{\"why\":", whys[reason.why]);
     if (reason.name[0] != '\0') add_text(&out, ",\"work\":", reason.name);

@@ -11,7 +11,8 @@ static void help(void)
     puts("tidegate token --user U [--ttl S] [--grant 'chat:*=rw'] [--admin] --jwt-key FILE\n\n"
          "  tidegate token --user ana --jwt-key secret                  ana, for an hour\n"
          "  tidegate token --user shop --admin --ttl 60 --jwt-key secret a backend that may do all, for a minute\n"
-         "  tidegate token --user bob --grant 'chat:*=r' --data ./data  signed with a --dev server's own key\n");
+         "  tidegate token --user bob --grant 'chat:*=r' --data ./data  signed with a --dev server's own key\n\n"
+         "--jwt-key is the HS256 secret that the server checks with. Where it has a PEM public key or a JWKS, whoever has the private key signs: not this command.\n");
     config_print_help(stdout, CONFIG_TOKEN);
 }
 
@@ -48,7 +49,7 @@ static int print_token(const struct config *config, const struct jwt_keys *keys)
     if (config_is_on(config, "admin")) buf_add_text(&payload, ",\"admin\":true");
     int code = add_grants(&payload, config);
     buf_add_char(&payload, '}');
-    if (code == EXIT_WELL && !jwt_keys_can_sign(keys)) code = cli_fail(EXIT_CONFIG, "--jwt-key: only an HS256 secret can sign here");
+    if (code == EXIT_WELL && !jwt_keys_can_sign(keys)) code = cli_fail(EXIT_CONFIG, "--jwt-key: only an HS256 secret can sign here; this is a PEM key or a JWKS");
     if (code == EXIT_WELL && (!buf_ok(&payload) || jwt_sign(keys, buf_span(&payload), &token) != ERR_OK || token.bytes > LIMIT_TOKEN_BYTES_MAX))
         code = cli_fail(EXIT_CONFIG, "--grant: more than a token can hold");
     if (code == EXIT_WELL) printf("%.*s\n", (int)token.bytes, token.at);

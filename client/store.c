@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/asset.h"
 #include "base/clock.h"
@@ -354,6 +355,17 @@ static enum err set_up(struct store *store, const struct store_keys *keys, const
     return make_or_check(store, device);
 }
 
+/* What the file is, or what is wrong with it. */
+static const char *what_is(enum err err, const struct store *store)
+{
+    struct stat at;
+    if (stat(store->path, &at) == 0 && S_ISDIR(at.st_mode)) return "it is a directory, and no file";
+    if (err == ERR_FOREIGN) return store->db == NULL ? "it is no SQLite file" : "it is an SQLite file of something else, and no store of this library";
+    if (err == ERR_VERSION) return "it was made by a later version of this library";
+    if (err == ERR_BUSY) return "another process has it";
+    return err_text(err);
+}
+
 /* Where it did not come to opening it. */
 static const char *why_not(enum err err, const struct store_keys *keys)
 {
@@ -379,7 +391,8 @@ enum err store_open_file(const char *path, const struct store_keys *keys, const 
         err = store->err;
     }
     if (err != ERR_OK) {
-        snprintf(ret_why, why_bytes, "%s: %s (%s)", path, err_text(err), store->db == NULL ? why_not(err, keys) : sqlite3_errmsg(store->db));
+        const char *more = store->db == NULL ? why_not(err, keys) : err == ERR_FOREIGN || err == ERR_VERSION ? "" : sqlite3_errmsg(store->db);
+        snprintf(ret_why, why_bytes, more[0] == '\0' ? "%s: %s%s" : "%s: %s (%s)", path, what_is(err, store), more);
         store_close_file(store);
         return err;
     }

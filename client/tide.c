@@ -46,7 +46,12 @@ enum tide_code tide_fail(struct tide *tide, enum tide_code code, const char *for
     return code;
 }
 
-enum tide_code tide_fail_err(struct tide *tide, enum err err) { return tide_fail(tide, tide_code_of(err), "%s", err_text(err)); }
+/* The sentences of some are a server's. */
+enum tide_code tide_fail_err(struct tide *tide, enum err err)
+{
+    enum tide_code code = tide_code_of(err);
+    return tide_fail(tide, code, "%s", code == TIDE_INVALID || code == TIDE_TOO_LARGE ? err_text(err) : tide_code_text(code));
+}
 
 const char *tide_message(const struct tide *tide) { return tide->message; }
 
@@ -185,8 +190,9 @@ enum tide_code tide_need_transport(struct tide *tide, void *uv_loop)
     struct transport_options options = {tide->url, tide->ca_file, tide->pinned_key, uv_loop, tide->machine.addresses};
     char path[4096];
     if (tide->transport != NULL) return TIDE_OK;
-    enum err err = transport_open(&options, &host, &tide->transport, tide->message, sizeof tide->message);
-    if (err != ERR_OK) return tide_code_of(err);
+    char why[TIDE_MESSAGE_BYTES] = "";
+    enum err err = transport_open(&options, &host, &tide->transport, why, sizeof why);
+    if (err != ERR_OK) return tide_fail(tide, tide_code_of(err), "%s", why);
     snprintf(path, sizeof path, "%s-wal", store_path(tide->store));
     transport_watch(tide->transport, path);
     return TIDE_OK;
@@ -312,7 +318,7 @@ static enum err set_up(struct tide *tide, const struct tide_options *options, ch
 enum tide_code tide_open_on(const struct tide_options *options, const struct tide_machine *machine, struct tide **ret_tide, char *ret_why, size_t why_bytes)
 {
     char room[TIDE_MESSAGE_BYTES];
-    if (ret_why == NULL) {
+    if (ret_why == NULL || why_bytes == 0) {
         ret_why = room;
         why_bytes = sizeof room;
     }
@@ -336,6 +342,7 @@ enum tide_code tide_open_on(const struct tide_options *options, const struct tid
     }
     tide->look_for_conflicts = true;
     tide_open_closed(tide, false); /* where another process has the store just now, a later one does */
+    ret_why[0] = '\0';
     *ret_tide = tide;
     return TIDE_OK;
 }

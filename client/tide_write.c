@@ -34,12 +34,24 @@ static void add_op(struct buf *out, struct json_value op, int64_t *ret_base)
         if (out->at[i] == '\n' || out->at[i] == '\r') out->at[i] = ' ';
 }
 
+/* Which argument is no JSON, and where. `depth_max`: how deep it may be nested. */
+static enum tide_code check_json(struct tide *tide, const char *argument, const char *text, size_t bytes, unsigned depth_max, struct json_value *ret_value)
+{
+    size_t at = 0;
+    if (text == NULL) return tide_fail(tide, TIDE_INVALID, "%s is needed", argument);
+    if (json_check_depth(span_of(text, bytes), depth_max, ret_value, &at)) return TIDE_OK;
+    if (at >= bytes) return tide_fail(tide, TIDE_INVALID, "%s: not JSON: it ends too soon", argument);
+    return tide_fail(tide, TIDE_INVALID, "%s: not JSON from byte %zu on (or nested deeper than %u)", argument, at + 1, depth_max);
+}
+
 static enum tide_code take_ops(struct tide *tide, struct span text, struct tide_written *written)
 {
     struct json_value array, op;
     size_t at = 0, given = 0;
     char why[LIMIT_MESSAGE_BYTES_MAX + 1];
-    if (!json_check_depth(text, LIMIT_NESTING_MAX - 1, &array, NULL) || array.type != JSON_ARRAY) return tide_fail(tide, TIDE_INVALID, "this is not the JSON that it must be");
+    enum tide_code code = check_json(tide, "ops", text.at, text.bytes, LIMIT_NESTING_MAX - 1, &array);
+    if (code != TIDE_OK) return code;
+    if (array.type != JSON_ARRAY) return tide_fail(tide, TIDE_INVALID, "ops: must be an array of operations");
     if (frame_repeats_key(array)) return tide_fail(tide, TIDE_INVALID, "a member of an operation is repeated");
     int64_t *bases = arena_take(&tide->arena, (json_count(array) + 1) * sizeof *bases);
     if (bases == NULL) return tide_fail_err(tide, ERR_MEMORY);
@@ -113,7 +125,7 @@ enum tide_code tide_write_ops(struct tide *tide, const char *space, struct span 
 
 enum tide_code tide_push(struct tide *tide, const char *space, const char *ops, uint64_t *ret_push)
 {
-    return tide_write_ops(tide, space, span_text(ops == NULL ? "" : ops), 0, ret_push);
+    return ops == NULL ? tide_fail(tide, TIDE_INVALID, "ops is needed") : tide_write_ops(tide, space, span_text(ops), 0, ret_push);
 }
 
 /* ---- one operation ---- */
@@ -130,20 +142,23 @@ static void begin_op(struct buf *ops, const char *kind, const char *collection, 
 }
 
 /* A value that must be one whole JSON value, so that nothing can be slipped in beside it. */
-static void add_value(struct buf *ops, const char *key, const char *value)
+static enum tide_code add_value(struct tide *tide, struct buf *ops, const char *key, const char *value)
 {
     struct json_value whole;
+    enum tide_code code = check_json(tide, key, value, value == NULL ? 0 : strlen(value), LIMIT_NESTING_MAX - 3, &whole);
+    if (code != TIDE_OK) return code;
     buf_add_text(ops, ",\"");
     buf_add_text(ops, key);
     buf_add_text(ops, "\":");
-    if (value != NULL && json_check(span_text(value), &whole, NULL)) buf_add_span(ops, whole.raw);
-    else buf_add_text(ops, "!"); /* what is no JSON is refused as such */
+    buf_add_span(ops, whole.raw);
+    return TIDE_OK;
 }
 
-static enum tide_code end_op(struct tide *tide, const char *space, struct buf *ops, uint64_t *ret_push)
+static enum tide_code end_op(struct tide *tide, enum tide_code code, const char *space, struct buf *ops, uint64_t *ret_push)
 {
     buf_add_text(ops, "}]");
-    enum tide_code code = buf_ok(ops) ? tide_write_ops(tide, space, buf_span(ops), 0, ret_push) : tide_fail(tide, TIDE_TOO_LARGE, "a push of more than %d bytes", OPS_BYTES_MAX);
+    if (code == TIDE_OK && !buf_ok(ops)) code = tide_fail(tide, TIDE_TOO_LARGE, "a push of more than %d bytes", OPS_BYTES_MAX);
+    if (code == TIDE_OK) code = tide_write_ops(tide, space, buf_span(ops), 0, ret_push);
     buf_fini(ops);
     return code;
 }
@@ -152,8 +167,7 @@ static enum tide_code with_body(struct tide *tide, const char *kind, const char 
 {
     struct buf ops;
     begin_op(&ops, kind, collection, id);
-    add_value(&ops, "body", body);
-    return end_op(tide, space, &ops, ret_push);
+    return end_op(tide, add_value(tide, &ops, "body", body), space, &ops, ret_push);
 }
 
 enum tide_code tide_put(struct tide *tide, const char *space, const char *collection, const char *id, const char *body, uint64_t *ret_push)
@@ -182,7 +196,7 @@ enum tide_code tide_delete(struct tide *tide, const char *space, const char *col
 {
     struct buf ops;
     begin_op(&ops, "delete", collection, id);
-    return end_op(tide, space, &ops, ret_push);
+    return end_op(tide, TIDE_OK, space, &ops, ret_push);
 }
 
 static void add_field(struct buf *ops, const char *field)
@@ -203,7 +217,7 @@ enum tide_code tide_incr(struct tide *tide, const char *space, const char *colle
     if (least != NULL) buf_add_i64(&ops, *least);
     if (most != NULL) buf_add_text(&ops, ",\"max\":");
     if (most != NULL) buf_add_i64(&ops, *most);
-    return end_op(tide, space, &ops, ret_push);
+    return end_op(tide, TIDE_OK, space, &ops, ret_push);
 }
 
 static enum tide_code with_field(struct tide *tide, const char *kind, const char *space, const char *collection, const char *id, const char *field,
@@ -212,8 +226,7 @@ static enum tide_code with_field(struct tide *tide, const char *kind, const char
     struct buf ops;
     begin_op(&ops, kind, collection, id);
     add_field(&ops, field);
-    add_value(&ops, key, value);
-    return end_op(tide, space, &ops, ret_push);
+    return end_op(tide, add_value(tide, &ops, key, value), space, &ops, ret_push);
 }
 
 enum tide_code tide_add(struct tide *tide, const char *space, const char *collection, const char *id, const char *field, const char *values, uint64_t *ret_push)

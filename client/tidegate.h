@@ -159,7 +159,7 @@ struct tide_options {
     void *ctx;
 };
 
-/* TIDE_INVALID, _MEMORY, _IO, _FULL, _CORRUPT, _FOREIGN, _NEWER, _BUSY, _KEY; `ret_why` (may be NULL) gets a sentence. */
+/* TIDE_INVALID, _MEMORY, _IO, _FULL, _CORRUPT, _FOREIGN, _NEWER, _BUSY, _KEY; `ret_why` (may be NULL) gets a sentence, "" with TIDE_OK. */
 TIDE_API enum tide_code tide_open(const struct tide_options *options, struct tide **ret_tide, char *ret_why, size_t why_bytes);
 TIDE_API void tide_close(struct tide *tide);                     /* stops; NULL is accepted */
 TIDE_API const char *tide_code_text(enum tide_code code);        /* a sentence */

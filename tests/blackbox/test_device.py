@@ -139,6 +139,31 @@ def test_a_refusal_waits_until_it_is_settled(server, tmp_path):
     phone.run("refused", "drop", "1", code=69)
 
 
+def test_a_strict_sync_says_by_its_exit_code_that_something_waits_for_its_user(server, tmp_path):
+    phone = Cli(tmp_path, server)
+    space = f"cart:{phone.user}"
+    assert phone.run("sync", "--strict", space, online=True)[0]["refused"] == 0
+    phone.run("put", space, "items/tea", '{"qty":1000}')
+    phone.sync()  # 0: it synced
+    assert "not settled: 1" in phone.run("sync", "--strict", online=True, code=65)
+    phone.run("refused", "drop", str(phone.run("refused")[0]["refused"]))
+    phone.run("sync", "--strict", online=True)
+    phone.sync("cart:somebody-else")
+    assert "closed spaces: 1" in phone.run("sync", "--strict", online=True, code=65)
+
+
+def test_a_file_that_is_no_store_is_called_what_it_is(tmp_path):
+    other, text, folder = tmp_path / "other.db", tmp_path / "text", tmp_path / "folder"
+    with sqlite3.connect(other) as db:
+        db.execute("CREATE TABLE t (a)")
+    text.write_text("hello, this is no database at all")
+    folder.mkdir()
+    for path, what in ((other, "an SQLite file of something else"), (text, "no SQLite file"), (folder, "a directory")):
+        done = subprocess.run([BINARY, "device", "--db", str(path), "status"], capture_output=True, text=True, timeout=TIMEOUT)
+        assert done.returncode != 0 and what in done.stderr and str(path) in done.stderr and "data directory" not in done.stderr, done.stderr
+    assert text.read_text() == "hello, this is no database at all"
+
+
 def test_a_killed_device_and_a_killed_server_lose_nothing(make_server, tmp_path, watches):
     server = make_server().start()
     phone = Cli(tmp_path, server)
@@ -166,7 +191,11 @@ def test_what_is_wrong_is_said_in_one_line(server, tmp_path):
     phone.run("put", space, "items/tea", "{}")
     assert "token" in phone.sync(code=78)
     assert "--url" in phone.run("sync", code=78)
-    assert "not the JSON" in phone.run("put", space, "items/tea", "{", code=64)
+    assert "body: not JSON: it ends too soon" in phone.run("put", space, "items/tea", "{", code=64)
+    assert "body: not JSON from byte 8 on" in phone.run("patch", space, "items/tea", '{"qty":tea}', code=64)
+    assert "values: not JSON from byte 1 on" in phone.run("add", space, "items/tea", "tags", "shop", code=64)
+    assert "value: not JSON from byte 3 on" in phone.run("max", space, "items/tea", "seen", "7 8", code=64)
+    assert "body" in phone.run("put", space, "items/tea", "[1]", code=64)
     assert "not the name of a space" in phone.run("put", "cart", "items/tea", "{}", code=64)
     assert "no such command" in phone.run("fetch", code=64)
     assert phone.run("put", space, "items", "{}", code=64).count("\n") == 1

@@ -189,6 +189,18 @@ def test_what_is_no_work_is_refused_with_a_line_that_helps(server, tmp_path, sys
     assert "--every S" in phone.run("work", "add", code=64)
     assert "--every S" in phone.run("work", "add", "a", "--sometimes", code=64)
     assert "15 minutes" in phone.run("work", "add", "a", "--every", "60", code=64)
+    for backoff in ("0", "3", "9", "18001"):
+        assert "--backoff %s: must be 10 to 18000 seconds" % backoff in phone.run("work", "add", "a", "--backoff", backoff, code=64)
+    assert "--flex 60: must be 300 to 3600 seconds" in phone.run("work", "add", "a", "--every", "3600", "--flex", "60", code=64)
+    assert "--every" in phone.run("work", "add", "a", "--flex", "600", code=64)
+    assert "no work 'a', nor any other" in phone.run("why", "a", code=69)
+    phone.run("work", "add", "b", "--backoff", "10", "--delay", "3600")
+    phone.run("work", "add", "c", "--backoff", "18000", "--delay", "3600")
+    assert "no work 'a'; there is: b, c\n" in phone.run("why", "a", code=69)
+    assert phone.run("why", "b")[0]["why"] == "time"
+    for name in ("b", "c"):
+        phone.run("work", "cancel", name)
+    assert phone.run("why")[0]["why"] == "no_work"
     phone.run("work", "cancel", "a", code=69)
     assert phone.run("why")[0]["why"] == "no_work"
     assert "--url" in phone.run("due", code=78)

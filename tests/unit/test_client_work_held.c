@@ -200,6 +200,22 @@ static void the_servers_word_to_come_back_later_is_kept(void **state)
     client_begin(ana);
 }
 
+static void what_went_well_leaves_no_word_of_a_failure(void **state)
+{
+    struct bench *bench = *state;
+    struct client *ana = bench_add(bench, "ana");
+    struct tide_options options = {.path = ana->path, .url = "http://127.0.0.1:9", .token = "ana", .store_key = client_store_key()};
+    struct tide *second;
+    char why[64] = "before";
+    client_kill(ana);
+    bench_well(tide_open(&options, &second, why, sizeof why));
+    assert_string_equal(why, "");
+    bench_well(tide_start(second, TIDE_BOTH));
+    assert_string_equal(tide_message(second), "");
+    tide_close(second);
+    client_begin(ana);
+}
+
 static bool third_time(void *ctx)
 {
     unsigned *times = ctx;
@@ -234,6 +250,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(the_end_of_a_run_that_another_process_held_up_is_noted_later), TEST(a_run_that_was_taken_for_dead_and_done_again_is_that_other_runs_to_end),
-        TEST(work_that_cannot_be_read_is_not_taken_for_none), TEST(the_servers_word_to_come_back_later_is_kept), TEST(the_longest_time_is_no_time_that_is_over)};
+        TEST(work_that_cannot_be_read_is_not_taken_for_none), TEST(the_servers_word_to_come_back_later_is_kept), TEST(the_longest_time_is_no_time_that_is_over), TEST(what_went_well_leaves_no_word_of_a_failure)};
     return cmocka_run_group_tests_name("client_work_held", tests, NULL, NULL);
 }
