@@ -140,6 +140,7 @@ static enum tide_code seal_op(struct tide *tide, const struct store_space *space
     enum tide_code code = TIDE_OK;
     enum err err = seal_wants(&tide->view.seal, place.space, place.collection, &answer, &key);
     buf_init(&envelope, LIMIT_DOCUMENT_BYTES_MAX);
+    if (op->kind == OP_DELETE && answer == SEAL_ANSWER_MISSING) answer = SEAL_ANSWER_PLAIN; /* it says nothing */
     if (err != ERR_OK || answer == SEAL_ANSWER_MISSING) code = tide_fail(tide, TIDE_KEY, "there is no key to write %.*s with", (int)op->collection.bytes, op->collection.at);
     if (code == TIDE_OK && answer == SEAL_ANSWER_HERE) code = apply(tide, space, op, before, ret_after);
     if (code == TIDE_OK && answer == SEAL_ANSWER_HERE && ret_after->body.at != NULL) {
@@ -180,6 +181,7 @@ enum tide_code tide_seal_ops(struct tide *tide, struct store_space *space, struc
     if (written->count == 0) return TIDE_OK;
     if (tide->view.seal.key == NULL) return refuse_bare(tide, space, written);
     struct standing *left = arena_take(&tide->arena, written->count * sizeof *left);
+    for (size_t i = 0; left != NULL && i < written->count; i++) left[i] = (struct standing){{NULL, 0}, TIDE_SEAL_NONE};
     if (left == NULL || !json_check(buf_span(&written->text), &array, NULL)) return tide_fail_err(tide, ERR_MEMORY);
     buf_init(&made.text, written->text.max);
     buf_init(&made.sealed, written->text.max);

@@ -40,13 +40,25 @@ static void on_event(void *ctx, struct tide *tide, const struct tide_event *even
     struct client *client = ctx;
     (void)tide;
     client->events[event->kind]++;
+    if (event->kind == TIDE_EVENT_ERROR && strcmp(event->code, "corrupt") == 0) client->differed++;
     if (event->code[0] != '\0') snprintf(client->last_code, sizeof client->last_code, "%s", event->code);
+}
+
+void client_give_token(struct client *client)
+{
+    if (!client->wants_token || client->tide == NULL) return;
+    client->wants_token = false;
+    enum tide_code code = tide_set_token(client->tide, client->user);
+    assert(code == TIDE_OK);
 }
 
 static void on_token(void *ctx, struct tide *tide)
 {
     struct client *client = ctx;
     client->tokens++;
+    client->expired += client->conn != NULL;
+    client->wants_token = client->token_is_slow;
+    if (client->token_is_slow) return;
     enum tide_code code = tide_set_token(tide, client->user);
     assert(code == TIDE_OK);
 }
@@ -57,14 +69,19 @@ const unsigned char *client_store_key(void)
     return getenv("CLIENT_STORE_KEY") == NULL ? NULL : key;
 }
 
+static bool is_sealed(const struct client *client, const char *space, const char *collection)
+{
+    if (strcmp(collection, "members") == 0) return false;
+    return client->is_sealed == NULL || client->is_sealed(space, collection);
+}
+
 /* A key is made of its id; `members` are never encrypted. */
 static enum tide_key_answer give_key(void *ctx, const char *space, const char *collection, const char *key_id, struct tide_key *ret_key)
 {
     struct client *client = ctx;
     const char *found = client->keys;
-    (void)space;
     client->keys_asked++;
-    if (client->keys == NULL || strcmp(collection, "members") == 0) return TIDE_KEY_PLAIN;
+    if (client->keys == NULL || !is_sealed(client, space, collection)) return TIDE_KEY_PLAIN;
     size_t bytes = key_id == NULL ? strcspn(client->keys, " ") : strlen(key_id);
     if (key_id != NULL) found = strstr(client->keys, key_id);
     if (bytes == 0 || found == NULL) return TIDE_KEY_MISSING;
@@ -73,18 +90,26 @@ static enum tide_key_answer give_key(void *ctx, const char *space, const char *c
     return TIDE_KEY_HERE;
 }
 
-void client_begin(struct client *client)
+struct tide *client_open(struct client *client, bool keyed)
 {
     char why[256] = "";
+    struct tide *tide = NULL;
     struct tide_options options = {.path = client->path, .on_event = on_event, .on_token = on_token, .on_work = client->on_work, .ctx = client, .store_key = client_store_key()};
-    if (client->keys != NULL) options.on_key = give_key;
-    assert(client->tide == NULL);
+    if (client->keys != NULL && keyed) options.on_key = give_key;
     struct tide_machine machine = client_machine(client);
-    enum tide_code code = tide_open_on(&options, &machine, &client->tide, why, sizeof why);
+    enum tide_code code = tide_open_on(&options, &machine, &tide, why, sizeof why);
     if (code != TIDE_OK) fprintf(stderr, "%s\n", why);
     assert(code == TIDE_OK);
-    if (client->resolve != NULL) tide_set_resolver(client->tide, client->resolve, client);
-    code = tide_start(client->tide, TIDE_BOTH);
+    if (client->resolve != NULL) tide_set_resolver(tide, client->resolve, client);
+    return tide;
+}
+
+void client_begin(struct client *client)
+{
+    assert(client->tide == NULL);
+    client->wants_token = false;
+    client->tide = client_open(client, true);
+    enum tide_code code = tide_start(client->tide, TIDE_BOTH);
     assert(code == TIDE_OK);
 }
 
@@ -154,6 +179,11 @@ static bool connect(struct client *client)
     if (client->refuse_token) {
         client->refuse_token = false;
         tide_io_disconnected(client->tide, 401, "unauthorized");
+        return true;
+    }
+    if (client->server_error != 0) {
+        tide_io_disconnected(client->tide, client->server_error, "not now");
+        client->server_error = 0;
         return true;
     }
     client->conn = hub_rig_raw(&client->world->rig, client->at, NULL);
@@ -261,6 +291,15 @@ static void ask(struct client *client, struct span body)
     assert(call != NULL);
     *call = (struct call){client, ++client->call};
     client->answered = false;
+    if (client->server_error != 0) { /* it never reaches the hub */
+        free(client->answer);
+        free(call);
+        client->answer = strdup("{\"code\":\"busy\",\"message\":\"not now\"}");
+        client->status = client->server_error;
+        client->server_error = 0;
+        client->answered = true;
+        return;
+    }
     memcpy(credentials.user, client->user, credentials.user_bytes);
     (void)hub_http_start(client->world->rig.hub, &request, client->world->rig.now_ms, call, on_answer);
     hub_rig_turn(&client->world->rig);
@@ -358,6 +397,28 @@ struct comparing {
     bool same;
 };
 
+/* Who has all keys: how a body of the owner's reads. */
+static enum seal_answer give_any_key(void *ctx, struct span space, struct span collection, struct span id, struct seal_key *ret_key)
+{
+    (void)ctx, (void)space, (void)collection;
+    snprintf(ret_key->id, sizeof ret_key->id, "%.*s", (int)id.bytes, id.at);
+    memcpy(ret_key->bytes, id.at, id.bytes < sizeof ret_key->bytes ? id.bytes : sizeof ret_key->bytes);
+    return SEAL_ANSWER_HERE;
+}
+
+/* Shown as it came; or, of what is shown as opened, what it opens to. */
+static bool shows(const struct tide_doc *doc, struct span body)
+{
+    const struct seal seal = {.key = give_any_key};
+    const struct seal_place place = {span_text(doc->space), span_text(doc->collection), span_text(doc->id)};
+    struct arena arena;
+    arena_init(&arena, TIDE_ARENA_BYTES_MAX);
+    bool good = doc->seal != TIDE_SEAL_OPEN || seal_open(&seal, &place, body, &arena, &body) == SEAL_OPENED;
+    good = good && span_is(body, doc->body);
+    arena_fini(&arena);
+    return good;
+}
+
 static bool compare(void *ctx, const struct tide_doc *doc)
 {
     struct comparing *comparing = ctx;
@@ -369,7 +430,7 @@ static bool compare(void *ctx, const struct tide_doc *doc)
         int64_t rev = 0;
         (void)json_integer(json_find(theirs, "rev"), &rev);
         if (!json_string_is(json_find(theirs, "collection"), doc->collection) || !json_string_is(json_find(theirs, "id"), doc->id)) continue;
-        if ((uint64_t)rev == doc->rev && span_is(json_find(theirs, "body").raw, doc->body) && !doc->pending) return true;
+        if ((uint64_t)rev == doc->rev && shows(doc, json_find(theirs, "body").raw) && !doc->pending) return true;
         fprintf(stderr, "%s %s/%s: here rev %llu %s%s, there %.*s\n", doc->space, doc->collection, doc->id, (unsigned long long)doc->rev, doc->body,
                 doc->pending ? " pending" : "", (int)theirs.raw.bytes, theirs.raw.at);
         comparing->same = false;
@@ -398,8 +459,11 @@ bool client_is_like_owner(struct client *client, const char *space)
     struct json_iter iter = json_elements(comparing.docs);
     struct json_value doc;
     while (json_next_element(&iter, &doc)) theirs += json_find(doc, "deleted").type != JSON_TRUE;
+    struct store *store = client->tide->store;
+    bool sums = store_space_sums_agree(store, store_space_find(store, span_text(space)).id, page.sum);
+    if (!sums) fprintf(stderr, "%s: the owner's sums are other ones: %.*s\n", space, (int)page.sum.bytes, page.sum.at);
     if (theirs != comparing.mine) fprintf(stderr, "%s: here %zu documents, there %zu\n", space, comparing.mine, theirs);
-    bool same = comparing.same && theirs == comparing.mine;
+    bool same = comparing.same && sums && theirs == comparing.mine;
     arena_fini(&arena);
     buf_fini(&text);
     return same;

@@ -149,7 +149,7 @@ static const struct registry_ops registry_ops = {.forget = forget, .set_presence
 
 static void credentials_of(const struct hub_rig *rig, const char *user, struct hub_credentials *ret)
 {
-    *ret = (struct hub_credentials){.user_bytes = strlen(user), .expires_ms = rig->expires_ms, .admin = rig->admin};
+    *ret = (struct hub_credentials){.user_bytes = strlen(user), .expires_ms = rig->token_ms > 0 ? rig->now_ms + rig->token_ms : rig->expires_ms, .admin = rig->admin};
     assert(ret->user_bytes < sizeof ret->user);
     memcpy(ret->user, user, ret->user_bytes);
 }

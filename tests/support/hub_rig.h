@@ -52,6 +52,7 @@ struct hub_rig {
     enum presence_state state;   /* of the last set_presence */
     char verified[129];          /* the user that every token but "bad" is of; "" : the token itself */
     int64_t expires_ms;
+    int64_t token_ms;            /* every token lives so long, from when it is shown; 0: until expires_ms */
     bool admin;
     unsigned answer_status;      /* of the last HTTP call */
     unsigned answers;

@@ -162,6 +162,7 @@ bool world_ack(struct world *world, bool fail)
     } else {
         /* All that were handed in behind it fail too. */
         while (rig->acked_count + 1 < rig->appends_count) hub_rig_ack(rig, ERR_BUSY);
+        world->acks_failed++;
     }
     hub_rig_ack(rig, fail ? ERR_BUSY : ERR_OK);
     return true;
@@ -259,6 +260,7 @@ void world_break(struct world *world, bool down)
     world->down = down;
     rig->send_err = down ? ERR_BUSY : ERR_OK;
     if (down) {
+        world->breaks++;
         drop_all(world);
         world->asks_at = rig->asks_count; /* lost on the way */
         memset(world->interested, 0, sizeof world->interested);

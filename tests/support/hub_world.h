@@ -32,6 +32,7 @@ struct world {
     struct world_tell *tells, **tells_end; /* in order */
     struct world_tell *pages;        /* in any order */
     bool down;
+    unsigned acks_failed, breaks;    /* so many times: appends that the log refused, links that ended */
     bool interested[8];              /* by the last letter of the space */
 };
 
