@@ -16,7 +16,7 @@ NAMES += $(patsubst %.c,%,$(wildcard client/*.c tests/crypt/*.c) $(CLIENT_TESTS)
 SUITES += client client-asan client-abi client-crypt examples bindings
 EXAMPLES := $(patsubst examples/%.c,$(OUT)/examples/%,$(wildcard examples/*.c))
 
-.PHONY: bindings client-crypt client-crypt-build examples libtidegate libtidegate-install client client-asan client-build client-abi bench-client valgrind bench-pouchdb
+.PHONY: bindings client-crypt client-crypt-build examples libtidegate libtidegate-install client client-asan client-soak client-build client-abi bench-client valgrind bench-pouchdb
 all: libtidegate
 install: libtidegate-install
 blackbox: client-build
@@ -35,6 +35,8 @@ client: client-build ## devices on the C library: 500 random schedules of a new 
 client-asan: ## fewer of them under ASan and UBSan
 	@$(MAKE) FLAVOUR=asan client-build
 	@tests/client/run 60 asan
+client-soak: client-build ## by hand: SCHEDULES=10000 random schedules, on all cores; FLAVOUR=asan: under sanitizers
+	@tests/client/schedules $(or $(SCHEDULES),10000) $(FLAVOUR)
 client-abi: tidegate libtidegate build/setup-test ## the library as it is installed: its names, and programs that use it
 	@MAKE='$(MAKE)' tests/client/abi
 examples: tidegate $(EXAMPLES) build/setup-test ## the example programs, built on the library and run against a server

@@ -87,7 +87,7 @@ static bool remember(struct tide_observer *observer, const struct store_doc *doc
 static void tell(struct tide_observer *observer, enum tide_change change, const struct store_doc *doc)
 {
     struct tide_doc given;
-    tide_doc_fill(&given, observer->query.space, doc);
+    tide_doc_fill(observer->tide, &given, observer->query.space, doc);
     if (!observer->freed) observer->each(observer->ctx, change, &given);
 }
 

@@ -133,13 +133,14 @@ enum tide_code tide_seal_ops(struct tide *tide, struct store_space *space, struc
 enum tide_code tide_open_closed(struct tide *tide, bool broken_too); /* tide_open_sealed() */
 /* What a patch leaves of an object (NULL: of nothing), in the arena. At NULL: out of memory. */
 struct span tide_seal_patched(struct arena *arena, struct span body, struct json_value patch);
-enum tide_seal tide_seal_shown(const struct store_doc *doc); /* of what is shown */
+enum tide_seal tide_seal_shown(struct tide *tide, struct span space, const struct store_doc *doc); /* of what is shown */
+bool tide_seal_is_readable(struct tide *tide, struct span space, const struct store_doc *doc); /* what the server has: not locked, broken or bare */
 
 /* tide_write.c */
 enum tide_code tide_write_ops(struct tide *tide, const char *space, struct span ops, int64_t settles, uint64_t *ret_push);
 
 /* tide_read.c */
-void tide_doc_fill(struct tide_doc *ret_doc, const char *space, const struct store_doc *doc);
+void tide_doc_fill(struct tide *tide, struct tide_doc *ret_doc, const char *space, const struct store_doc *doc);
 enum tide_code tide_query_make(struct tide *tide, const struct tide_query *query, struct store_condition *tests, struct store_query *ret_query);
 
 /* tide_observe.c */

@@ -4,10 +4,10 @@
 
 #include "client/tide_parts.h"
 
-void tide_doc_fill(struct tide_doc *ret_doc, const char *space, const struct store_doc *doc)
+void tide_doc_fill(struct tide *tide, struct tide_doc *ret_doc, const char *space, const struct store_doc *doc)
 {
     *ret_doc = (struct tide_doc){.space = space, .collection = doc->collection.at, .id = doc->id.at, .body = doc->body.at, .body_bytes = doc->body.bytes, .rev = doc->rev,
-        .born = doc->born, .time_ms = doc->time_ms, .user = doc->user.at == NULL ? "" : doc->user.at, .seal = tide_seal_shown(doc), .pending = doc->pending > 0, .seq = doc->seq,
+        .born = doc->born, .time_ms = doc->time_ms, .user = doc->user.at == NULL ? "" : doc->user.at, .seal = tide_seal_shown(tide, span_text(space), doc), .pending = doc->pending > 0, .seq = doc->seq,
         .changed_ms = doc->changed_ms};
 }
 
@@ -32,7 +32,7 @@ enum tide_code tide_get(struct tide *tide, const char *space, const char *collec
     struct tide_doc *made = malloc(sizeof *made + bytes);
     if (made == NULL) return tide_fail_err(tide, ERR_MEMORY);
     char *at = (char *)(made + 1);
-    tide_doc_fill(made, place(&at, space, strlen(space)), &doc);
+    tide_doc_fill(tide, made, place(&at, space, strlen(space)), &doc);
     made->collection = place(&at, collection, strlen(collection));
     made->id = place(&at, id, strlen(id));
     made->body = place(&at, doc.body.at, doc.body.bytes);
@@ -61,6 +61,7 @@ enum tide_code tide_query_make(struct tide *tide, const struct tide_query *query
 }
 
 struct each_doc {
+    struct tide *tide;
     const char *space;
     bool (*each)(void *ctx, const struct tide_doc *doc);
     void *ctx;
@@ -70,7 +71,7 @@ static bool give_doc(void *ctx, const struct store_doc *doc)
 {
     const struct each_doc *to = ctx;
     struct tide_doc given;
-    tide_doc_fill(&given, to->space, doc);
+    tide_doc_fill(to->tide, &given, to->space, doc);
     return to->each(to->ctx, &given);
 }
 
@@ -78,7 +79,7 @@ enum tide_code tide_query(struct tide *tide, const struct tide_query *query, boo
 {
     struct store_condition tests[STORE_TESTS_MAX];
     struct store_query made;
-    struct each_doc to = {query->space, each, ctx};
+    struct each_doc to = {tide, query->space, each, ctx};
     enum tide_code code = tide_query_make(tide, query, tests, &made);
     if (code != TIDE_OK) return code;
     enum err err = store_query_run(tide->store, &made, 0, give_doc, &to);
@@ -112,7 +113,7 @@ static bool give_change(void *ctx, int64_t space, const struct store_doc *doc)
         memcpy(to->name, found.name, sizeof to->name);
         to->space = space;
     }
-    tide_doc_fill(&given, to->name, doc);
+    tide_doc_fill(to->tide, &given, to->name, doc);
     given.is_new = doc->body.at != NULL && doc->added_seq > to->since;
     to->seq = doc->seq;
     return to->each(to->ctx, &given);

@@ -169,7 +169,7 @@ static bool resolve_one(struct tide *tide, struct arena *arena, const struct sto
         store_doc_find(tide->store, arena, space.id, ops[0].collection, ops[0].id, &doc);
         struct tide_conflict conflict = {space.name, ops[0].collection.at, ops[0].id.at, base, mine, doc.server.at};
         /* What cannot be read is not for a rule to choose from. */
-        bool readable = doc.doc == 0 || doc.server.at == NULL || doc.seal == SEAL_NONE || doc.seal == SEAL_OPENED;
+        bool readable = doc.doc == 0 || doc.server.at == NULL || tide_seal_is_readable(tide, span_text(space.name), &doc);
         enum tide_choice choice = !readable ? TIDE_LATER : tide->resolve(tide->resolve_ctx, &conflict, &merged);
         if (choice == TIDE_THEIRS) code = tide_refused_drop(tide, refused->id);
         else if (choice == TIDE_MINE) code = settle(tide, refused, &ops[0], mine);

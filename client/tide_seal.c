@@ -34,11 +34,28 @@ void tide_seal_set_up(struct tide *tide)
     tide->view.seal = (struct seal){tide, tide->options.on_key == NULL ? NULL : ask_key, tide_random};
 }
 
-enum tide_seal tide_seal_shown(const struct store_doc *doc)
+static bool is_to_be_sealed(struct tide *tide, struct span space, struct span collection)
 {
+    enum seal_answer answer;
+    struct seal_key key;
+    (void)seal_wants(&tide->view.seal, space, collection, &answer, &key); /* also with a key that cannot be one */
+    seal_wipe(&key);
+    return answer != SEAL_ANSWER_PLAIN;
+}
+
+enum tide_seal tide_seal_shown(struct tide *tide, struct span space, const struct store_doc *doc)
+{
+    enum tide_seal seal = (enum tide_seal)doc->seal;
+    /* What came in the clear to a handle without keys was not judged then. */
+    if (seal == TIDE_SEAL_NONE && doc->body.at != NULL && is_to_be_sealed(tide, space, doc->collection)) seal = TIDE_SEAL_BARE;
     /* One's own edit on top of it is open, whatever is below. */
-    if (doc->seal != SEAL_NONE && doc->pending > 0 && !span_equal(doc->body, doc->server)) return TIDE_SEAL_OPEN;
-    return (enum tide_seal)doc->seal;
+    if (seal != TIDE_SEAL_NONE && doc->pending > 0 && !span_equal(doc->body, doc->server)) return TIDE_SEAL_OPEN;
+    return seal;
+}
+
+bool tide_seal_is_readable(struct tide *tide, struct span space, const struct store_doc *doc)
+{
+    return doc->seal == SEAL_OPENED || (doc->seal == SEAL_NONE && !is_to_be_sealed(tide, space, doc->collection));
 }
 
 /* ---- writing ---- */
@@ -85,7 +102,7 @@ static struct standing stands(struct tide *tide, const struct store_space *space
     for (size_t i = at; i > 0; i--)
         if (span_equal(written->ops[i - 1].id, op->id) && span_equal(written->ops[i - 1].collection, op->collection)) return left[i - 1];
     if (!store_doc_find(tide->store, &tide->arena, space->id, op->collection, op->id, &doc)) return (struct standing){{NULL, 0}, TIDE_SEAL_NONE};
-    return (struct standing){doc.body, tide_seal_shown(&doc)};
+    return (struct standing){doc.body, tide_seal_shown(tide, span_text(space->name), &doc)};
 }
 
 /* What the operation leaves, if it may be done at all. */

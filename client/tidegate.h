@@ -145,8 +145,8 @@ struct tide_options {
      * it open: TIDE_BUSY. Cut at any moment, it is either's: try the new one first, and on TIDE_KEY both. */
     const unsigned char *store_key, *store_new_key;
     /* End-to-end encryption, a collection at a time: the server carries what it cannot read. Asked with `key_id` NULL for the key to write
-     * with, else for the key of that id, to read with. Unlike other callbacks it is called out of writes too, and of whatever brings
-     * documents: it answers at once, and calls nothing here. Keys are wiped when they were used. Collections whose policy
+     * with, else for the key of that id, to read with. Unlike other callbacks it is called out of writes and reads too, and of whatever
+     * brings documents: it answers at once, and calls nothing here. Keys are wiped when they were used. Collections whose policy
      * is `merge`, or not known, refuse to be written like that. docs/client.md says what it hides, and what not. NULL: nothing is sealed or opened;
      * what is sealed in the store already is not written over (TIDE_KEY). */
     enum tide_key_answer (*on_key)(void *ctx, const char *space, const char *collection, const char *key_id, struct tide_key *ret_key);

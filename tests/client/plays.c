@@ -17,7 +17,7 @@
 #include "core/record.h"
 #include "tests/support/play.h"
 
-enum { ACTIONS = 220, HOLD_MS = 60000, MANY = 200 };
+enum { ACTIONS = 220, HOLD_MS = 60000, BARE_HOLD_MS = 150000, MANY = 200 };
 
 /* ---- backups and drawers ---- */
 
@@ -191,6 +191,7 @@ static void happen(struct play *play, size_t at)
         tide_set_reachable(client->tide, play_chance(play, 4) != 0);
     } else if (client->conn != NULL) {
         client->conn->full = !client->conn->full;
+        if (!play->bare && !client->conn->full) hub_rig_drain(&play->world.rig, client->conn);
     }
 }
 
@@ -243,7 +244,7 @@ static void end(struct play *play)
 {
     let_the_network_hold(play);
     if (play->bare) subscribe_all(play);
-    client_settle(play->all, PLAY_CLIENTS, HOLD_MS);
+    client_settle(play->all, PLAY_CLIENTS, play->bare ? BARE_HOLD_MS : HOLD_MS); /* there sockets are full that nobody drains: a heartbeat more */
     play_everything_has_its_outcome(play);
     play_work_comes_to_its_end(play);
     play_give_all_keys(play);

@@ -143,6 +143,7 @@ static bool note_seal(void *ctx, const struct tide_doc *doc)
     struct looking *looking = ctx;
     if (doc->body == NULL || !play_is_sealed(doc->space, doc->collection)) return true;
     if (doc->seal == TIDE_SEAL_LOCKED) PLAY_MUST(strncmp(doc->body, "{\"sealed\":1,\"key\":\"", 19) == 0); /* as it came */
+    PLAY_MUST(doc->seal != TIDE_SEAL_NONE || looking->client->keys == NULL); /* in the clear, it is said to be */
     if (doc->seal == TIDE_SEAL_OPEN) PLAY_MUST(strstr(doc->body, "\"box\"") == NULL);
     looking->locked += doc->seal == TIDE_SEAL_LOCKED;
     looking->opened += doc->seal == TIDE_SEAL_OPEN;
@@ -187,7 +188,7 @@ void play_change_keys(struct play *play, size_t at)
     struct looking after = look_at_all(client);
     uint64_t seq;
     if (ring != NULL) PLAY_MUST(tide_changes(client->tide, 0, has_no_key, client, &seq) == TIDE_OK);
-    PLAY_MUST(after.locked <= before.locked && after.opened >= before.opened); /* what is open stays so, without its key */
+    PLAY_MUST(after.locked <= before.locked && (ring == NULL || after.opened >= before.opened)); /* what is open stays so, without its key */
     play->counts[PLAY_KEYS_CHANGED]++;
     play->counts[PLAY_LOCKED] += before.locked;
     play->counts[PLAY_LEARNT] += before.locked - after.locked;

@@ -213,6 +213,40 @@ static void keys_are_rotated_and_old_bodies_still_open(void **state)
     well_all_along(bench);
 }
 
+static void what_came_in_the_clear_to_a_handle_without_keys_is_told_as_such_to_one_with_them(void **state)
+{
+    struct bench *bench = *state;
+    struct client *phone = add(bench, NULL), *server = add(bench, NULL);
+    bench_well(tide_put(server->tide, gym, "workouts", "w1", "{\"kind\":\"bare\"}", NULL));
+    bench_settle(bench);
+    assert_int_equal(seal_of(phone, gym, "workouts", "w1"), TIDE_SEAL_NONE);
+    client_kill(phone);
+    phone->keys = "k1";
+    client_begin(phone);
+    assert_int_equal(seal_of(phone, gym, "workouts", "w1"), TIDE_SEAL_BARE);
+    assert_int_equal(tide_patch(phone->tide, gym, "workouts", "w1", "{\"km\":1}", NULL), TIDE_KEY); /* it would be vouched for */
+    bench_well(tide_put(phone->tide, gym, "workouts", "w1", run, NULL));
+    assert_int_equal(seal_of(phone, gym, "workouts", "w1"), TIDE_SEAL_OPEN); /* one's own edit, before it is there */
+    bench_settle(bench);
+    assert_int_equal(seal_of(phone, gym, "workouts", "w1"), TIDE_SEAL_OPEN);
+    assert_false(raw_has(server, gym, "workouts", "w1", "secret"));
+}
+
+static void a_deletion_needs_no_key(void **state)
+{
+    struct bench *bench = *state;
+    struct client *phone = add(bench, "k1"), *laptop = add(bench, "");
+    bench_well(tide_put(phone->tide, gym, "workouts", "w1", run, NULL));
+    bench_settle(bench);
+    assert_int_equal(seal_of(laptop, gym, "workouts", "w1"), TIDE_SEAL_LOCKED);
+    bench_well(tide_delete(laptop->tide, gym, "workouts", "w1", NULL));
+    assert_int_equal(tide_push(laptop->tide, gym, "[{\"op\":\"delete\",\"collection\":\"workouts\",\"id\":\"w1\"},"
+                                                  "{\"op\":\"put\",\"collection\":\"workouts\",\"id\":\"w1\",\"body\":{}}]", NULL), TIDE_KEY);
+    bench_settle(bench);
+    bench_shows(phone, gym, "workouts", "w1", NULL);
+    well_all_along(bench);
+}
+
 /* The server, or anybody without the key, plays with what it carries. */
 static void a_body_that_was_moved_or_altered_does_not_open_and_is_not_lost(void **state)
 {
@@ -381,6 +415,8 @@ int main(void)
         TEST(what_is_locked_is_shown_as_such_kept_and_opened_when_its_key_comes),
         TEST(a_missing_key_is_asked_for_once_however_much_it_locks),
         TEST(keys_are_rotated_and_old_bodies_still_open),
+        TEST(what_came_in_the_clear_to_a_handle_without_keys_is_told_as_such_to_one_with_them),
+        TEST(a_deletion_needs_no_key),
         TEST(a_body_that_was_moved_or_altered_does_not_open_and_is_not_lost),
         TEST(a_conflict_shows_all_three_in_the_clear_and_is_settled_sealed),
         TEST(a_resolver_sees_all_three_in_the_clear),
