@@ -153,7 +153,8 @@ void play_look_at_refusals(struct play *play, size_t at, bool settle)
     for (size_t i = 0; i < settling.count; i++) {
         bool conflict = strcmp(settling.codes[i], "conflict") == 0;
         if (strcmp(settling.codes[i], "incr") == 0) play->uncertain[at]++;
-        if (settle && conflict) {
+        bool again = conflict || (!play->bare && strcmp(settling.codes[i], "incr") != 0 && play_chance(play, 2) == 0); /* `unknown` too: a repeat changes nothing */
+        if (settle && again) {
             enum tide_code code = tide_refused_retry(tide, settling.ids[i], NULL, NULL);
             PLAY_MUST(code == TIDE_OK || (code == TIDE_KEY && settling.sealed[i])); /* then it waits on */
         } else if (settle || strcmp(settling.codes[i], "incr") == 0) {
