@@ -148,7 +148,7 @@ browser-shots: tidegate tests/browser/node_modules/.ready ## pictures of every s
 browser-cluster: tidegate tests/browser/node_modules/.ready build/setup-cluster ## the client in real browsers on two gateways, with two workers, Kafka and Redis behind them
 	@cd tests/browser && node --test cluster.js
 web-unit: web/client/node_modules/.ready ## the client in TypeScript, its parts, in node
-	@cd web/client && node node_modules/typescript/bin/tsc -p . --noEmit && node build.mjs --tests && timeout 300 node --test ../../build/web-unit/
+	@cd web/client && node node_modules/typescript/bin/tsc -p . --noEmit && node node_modules/typescript/bin/tsc -p tsconfig.test.json && node build.mjs --tests && timeout 300 node --test ../../build/web-unit/
 web: web/client/node_modules/.ready ## build the client's package, and the demo that is committed in web/demo
 	@cd web/client && node build.mjs
 web-measure: tidegate tests/browser/node_modules/.ready ## a key press to pixels on another page, ten thousand messages opening and scrolling

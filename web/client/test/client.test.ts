@@ -205,9 +205,9 @@ test('a conflict keeps both sides, and retry pushes on the server\'s', async () 
   await device.pushes(1);
   device.socket.say(update(SPACE, 'c0', 'c6', 6, [doc('tea', 6, '{"qty":2}')]),
     { type: 'result', id: 1, space: SPACE, status: 'conflict', code: 'conflict', cursor: 'c6', at: 6, docs: [doc('tea', 6, '{"qty":2}')] });
-  const [refused] = await until('conflict', () => device.client.refused().length && device.client.refused());
-  assert.equal(refused!.docs[0]!.body, '{"qty":2}');
-  await device.client.retry(refused!.key);
+  const refused = await until('conflict', () => device.client.refused()[0]);
+  assert.equal(refused.docs[0]!.body, '{"qty":2}');
+  await device.client.retry(refused.key);
   const push = (await device.pushes(2))[1]!;
   assert.equal((push.ops as { base: number }[])[0]!.base, 6);
   assert.deepEqual(device.client.refused(), []);
