@@ -13,7 +13,7 @@
 static const struct config_setting settings[] = {
     {"listen", CONFIG_LIST, ALL | CONFIG_HEALTH, "ADDR", "127.0.0.1:8080", "host:port to serve devices on, or a worker's health and metrics (by default nowhere); may be given several times; port 0 takes any", 0, 0, CONFIG_WORKER},
     {"data", CONFIG_TEXT, CONFIG_SERVE | CONFIG_WORKER | CONFIG_CHECK | CONFIG_TOKEN, "DIR", NULL, "the directory of log, store and registry (worker: of stores); made when it is not there", 0, 0, 0},
-    {"namespaces", CONFIG_TEXT, CONFIG_SERVE | CONFIG_TOPICS | CONFIG_CHECK, "DIR", NULL, "namespaces (*.json) in place of those that ship", 0, 0, 0},
+    {"namespaces", CONFIG_TEXT, CONFIG_SERVE | CONFIG_TOPICS | CONFIG_CHECK | CONFIG_DEVICE, "DIR", NULL, "namespaces (*.json) in place of those that ship", 0, 0, 0},
     {"kafka", CONFIG_TEXT, BROKER, "HOSTS", NULL, "host:port,host:port of Kafka", 0, 0, 0},
     {"kafka-config", CONFIG_TEXT, BROKER, "FILE", NULL, "properties for librdkafka, a name=value a line: TLS, SASL", 0, 0, 0},
     {"prefix", CONFIG_TEXT, BROKER, "TEXT", NULL, "before the names of topics, group and registry: several deployments on one Kafka", 0, 0, 0},
@@ -44,6 +44,9 @@ static const struct config_setting settings[] = {
     {"token", CONFIG_TEXT, CONFIG_DEVICE, "T", NULL, "a JWT, as `tidegate token` prints one", 0, 0, 0},
     {"ca", CONFIG_TEXT, CONFIG_DEVICE, "FILE", NULL, "a PEM file of whom to trust in place of the system's own", 0, 0, 0},
     {"pin", CONFIG_TEXT, CONFIG_DEVICE, "TEXT", NULL, "the base64 of the SHA-256 of the peer's public key: no other is taken", 0, 0, 0},
+    {"store-key", CONFIG_TEXT, CONFIG_DEVICE, "FILE", NULL, "32 bytes or 64 hex digits: the key of a store that is encrypted at rest", 0, 0, 0},
+    {"new-store-key", CONFIG_TEXT, CONFIG_DEVICE, "FILE", NULL, "likewise: the store is to have this key from now on; without --store-key it had none", 0, 0, 0},
+    {"keys", CONFIG_TEXT, CONFIG_DEVICE, "FILE", NULL, "lines SPACE/COLLECTION ID KEY: bodies of that collection are encrypted end to end", 0, 0, 0},
     {"root", CONFIG_TEXT, CONFIG_DEVICE, "DIR", NULL, "/proc and /sys are read under it, for the constraints of background work", 0, 0, 0},
     {"user", CONFIG_TEXT, CONFIG_TOKEN, "U", NULL, "the token's `sub`", 0, 0, 0},
     {"ttl", CONFIG_SECONDS, CONFIG_TOKEN, "S", "3600", "how long the token is good for", 1, 3153600000, 0},

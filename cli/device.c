@@ -17,6 +17,7 @@ struct device {
     char **argv;
     char collection[64];   /* of the second argument, COLLECTION/ID */
     const char *id;        /* NULL: none was given */
+    bool has_keys;         /* --keys */
 };
 
 static volatile sig_atomic_t stop_asked;
@@ -46,6 +47,9 @@ static void help(void)
          "  tidegate device --db ana.db --url http://127.0.0.1:8080 --token T watch [SPACE..]  stays, and tells each change\n"
          "  tidegate device --db ana.db status\n"
          "  tidegate device --db ana.db refused             what the server refused, and what to do: refused retry ID [OPS], refused drop ID\n\n"
+         "Keys come out of files, never out of arguments; /dev/fd/3 is one too. A line of --keys, `workouts:ana/workouts 2026-11 KEY`, encrypts that collection's\n"
+         "bodies end to end: the first line that fits (workouts:* fits too) is written with, all are read with. --store-key: where SQLite can encrypt.\n\n"
+         "  tidegate device --db ana.db --keys ana.keys put workouts:ana workouts/w1 '{\"kind\":\"run\"}'\n\n"
          "Background work: syncing that waits for its time, a network, the charger; kept in FILE, with a backoff where it fails.\n\n"
          "  tidegate device --db ana.db work add upload --push --network any     once, as soon as there is a network\n"
          "  tidegate device --db ana.db work add nightly --every 86400 --flex 7200 --network unmetered --charging\n"
@@ -62,10 +66,11 @@ static void help(void)
 int device_fail(const struct tide *tide, enum tide_code code)
 {
     static const int codes[] = {[TIDE_INVALID] = EXIT_USAGE, [TIDE_TOO_LARGE] = EXIT_USAGE, [TIDE_MISUSE] = EXIT_USAGE, [TIDE_UNAUTHORISED] = EXIT_CONFIG,
-                                [TIDE_REFUSED] = EXIT_CONFIG, [TIDE_FOREIGN] = EXIT_CONFIG, [TIDE_NEWER] = EXIT_CONFIG};
+                                [TIDE_REFUSED] = EXIT_CONFIG, [TIDE_KEY] = EXIT_CONFIG, [TIDE_FOREIGN] = EXIT_CONFIG, [TIDE_NEWER] = EXIT_CONFIG};
     int exit_code = (size_t)code < sizeof codes / sizeof codes[0] && codes[code] != 0 ? codes[code] : EXIT_MISSING;
     const char *what_next = code == TIDE_OFFLINE        ? " (is --url right, and does the server run there?)"
                             : code == TIDE_UNAUTHORISED ? " (`tidegate token` prints one, with the server's key or its --data)"
+                           : code == TIDE_KEY          ? " (does --keys have it?)"
                                                         : "";
     return cli_fail(exit_code, "%s%s", tide_message(tide)[0] != '\0' ? tide_message(tide) : tide_code_text(code), what_next);
 }
@@ -151,6 +156,7 @@ static void add_text(struct buf *out, const char *key, const char *text)
 
 static void print_doc(const char *change, const struct tide_doc *doc)
 {
+    static const char *const seals[] = {"none", "open", "locked", "broken", "bare"};
     struct buf out;
     buf_init(&out, TEXT_BYTES_MAX);
     buf_add_char(&out, '{');
@@ -163,6 +169,7 @@ static void print_doc(const char *change, const struct tide_doc *doc)
     add_text(&out, "\"id\":", doc->id);
     buf_add_text(&out, ",\"rev\":");
     buf_add_u64(&out, doc->rev);
+    if (doc->seal != TIDE_SEAL_NONE) add_text(&out, ",\"seal\":", seals[doc->seal]);
     buf_add_text(&out, doc->pending ? ",\"pending\":true,\"body\":" : ",\"pending\":false,\"body\":");
     buf_add_text(&out, doc->body == NULL ? "null" : doc->body);
     buf_add_text(&out, "}\n");
@@ -176,9 +183,12 @@ static int run_get(struct device *device)
     if (device->argc != 2 || !take_key(device, true)) return cli_fail(EXIT_USAGE, "device get SPACE COLLECTION/ID");
     enum tide_code code = tide_get(device->tide, device->argv[0], device->collection, device->id, &doc);
     if (code != TIDE_OK) return fail(device, code);
-    puts(doc->body);
+    int exit_code = EXIT_WELL;
+    if (device->has_keys && (doc->seal == TIDE_SEAL_LOCKED || doc->seal == TIDE_SEAL_BROKEN))
+        exit_code = cli_fail(EXIT_CONFIG, "--keys: %s is %s", device->argv[1], doc->seal == TIDE_SEAL_LOCKED ? "locked: its key is not there" : "sealed, and does not open");
+    else puts(doc->body);
     tide_doc_free(doc);
-    return EXIT_WELL;
+    return exit_code;
 }
 
 static bool print_each(void *ctx, const struct tide_doc *doc)
@@ -355,8 +365,7 @@ static void on_event(void *ctx, struct tide *tide, const struct tide_event *even
     struct buf out;
     struct tide_status status;
     bool is_frame = event->kind == TIDE_EVENT_PRESENCE || event->kind == TIDE_EVENT_SIGNAL;
-    bool *watches = ctx;
-    if (!*watches) return;
+    if (!((const struct device_told *)ctx)->watches) return;
     tide_status(tide, &status);
     buf_init(&out, TEXT_BYTES_MAX);
     add_text(&out, "{\"event\":", names[event->kind]);
@@ -442,8 +451,8 @@ int device_main(int argc, char **argv)
 {
     struct config *config = NULL;
     struct device device = {0};
-    char why[512];
-    bool wants_help, watches = false;
+    struct device_told told = {.watches = false};
+    bool wants_help;
     int options = options_count(argc, argv), code = config_read(CONFIG_DEVICE, options, argv, &config, &wants_help);
     if (code != EXIT_WELL) return code;
     const char *command = options < argc ? argv[options] : "";
@@ -457,21 +466,19 @@ int device_main(int argc, char **argv)
     struct sigaction action = {.sa_handler = ask_stop, .sa_flags = (int)SA_RESETHAND};
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
-    watches = strcmp(command, "watch") == 0;
-    struct tide_options opened = {.path = config_text(config, "db"), .url = config_text(config, "url"), .token = config_text(config, "token"),
-        .ca_file = config_text(config, "ca"), .pinned_key = config_text(config, "pin"), .system_root = config_text(config, "root"), .background = !watches, .on_event = on_event, .ctx = &watches};
-    if (opened.path == NULL) {
+    told.watches = strcmp(command, "watch") == 0;
+    if (config_text(config, "db") == NULL) {
         code = cli_fail(EXIT_USAGE, "--db FILE is needed (or TIDEGATE_DB): where this device's store is, or is to be made");
-    } else if (needs_server(command) && (opened.url == NULL || opened.token == NULL)) {
+    } else if (needs_server(command) && (config_text(config, "url") == NULL || config_text(config, "token") == NULL)) {
         code = cli_fail(EXIT_CONFIG, "device %s: --url URL and --token T are needed (or TIDEGATE_URL and TIDEGATE_TOKEN); `tidegate token` prints one", command);
-    } else if (tide_open(&opened, &device.tide, why, sizeof why) != TIDE_OK) {
-        code = cli_fail(EXIT_MISSING, "--db: %s", why);
-    } else {
+    } else if ((code = device_open(config, on_event, &told, &device.tide)) == EXIT_WELL) {
+        device.has_keys = told.keys.count > 0;
         device.argc = argc - options - 1;
         device.argv = argv + options + 1;
         code = run(&device, command);
     }
     tide_close(device.tide);
+    device_keys_wipe(&told.keys);
     config_free(config);
     return code;
 }

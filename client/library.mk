@@ -9,7 +9,7 @@ CLIENT_VERSION = $(shell sed -n 's/^\#define TIDE_VERSION "\(.*\)"/\1/p' client/
 LIBTIDEGATE := $(OUT)/libtidegate.a $(OUT)/libtidegate.so.0
 CLIENT_TESTS := $(filter-out %_dbg.c,$(wildcard tests/client/*.c))
 # The command line's device is the same code.
-PACKAGES += sqlite3 libsodium
+PACKAGES += $(CLIENT_SQLITE) libsodium
 SOURCES += $(wildcard client/*.c)
 LIB_OBJECTS += $(patsubst %.c,$(OUT)/%.o,$(wildcard client/*.c)) $(OUT)/gen/store.o
 NAMES += $(patsubst %.c,%,$(wildcard client/*.c tests/crypt/*.c) $(CLIENT_TESTS))
@@ -43,7 +43,7 @@ examples: tidegate $(EXAMPLES) build/setup-test ## the example programs, built o
 	@tests/examples/run $(OUT)/examples
 # The same objects, with an SQLite that encrypts in front of the system's own.
 CRYPT_SQLITE := tests/crypt/node_modules/better-sqlite3-multiple-ciphers/deps/sqlite3/sqlite3.c
-CRYPT_PROGRAMS := $(OUT)/crypt/test_crypt $(OUT)/crypt/plays $(OUT)/crypt/kills
+CRYPT_PROGRAMS := $(OUT)/crypt/test_crypt $(OUT)/crypt/plays $(OUT)/crypt/kills $(OUT)/crypt/tidegate
 client-crypt-build: $(CRYPT_PROGRAMS)
 client-crypt: client-crypt-build ## encryption at rest: wrong keys, a change of key that is killed; random schedules on encrypted stores
 	@tests/crypt/run $(OUT)/crypt
@@ -102,6 +102,9 @@ $(OUT)/tests/crypt/test_crypt.o: | build/setup-test
 $(OUT)/crypt/test_crypt: $(OUT)/tests/crypt/test_crypt.o build/sqlite3mc/sqlite3mc.o $(SUPPORT) $(LIB)
 	@mkdir -p $(@D)
 	@$(CC) $(FLAGS) -o $@ $^ $(LIBS) -lcmocka -lm
+$(OUT)/crypt/tidegate: $(OUT)/cli/main.o build/sqlite3mc/sqlite3mc.o $(LIB)
+	@mkdir -p $(@D)
+	@$(CC) $(FLAGS) -o $@ $^ $(LIBS) -lm
 $(OUT)/crypt/%: $(OUT)/tests/client/%.o build/sqlite3mc/sqlite3mc.o $(SUPPORT) $(LIB)
 	@mkdir -p $(@D)
 	@$(CC) $(FLAGS) -o $@ $^ $(LIBS) -lm
