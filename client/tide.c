@@ -187,7 +187,7 @@ static void wire_answered(void *ctx, unsigned status, int64_t retry_ms, struct s
 enum tide_code tide_need_transport(struct tide *tide, void *uv_loop)
 {
     struct transport_host host = {tide, wire_connected, wire_closed, wire_message, wire_heard, wire_output, wire_taken, wire_due, wire_stirred, wire_answered};
-    struct transport_options options = {tide->url, tide->ca_file, tide->pinned_key, uv_loop, tide->machine.addresses};
+    struct transport_options options = {tide->url, tide->ca_file, tide->pinned_key, uv_loop, tide->machine.addresses != NULL ? tide->machine.addresses : tide->addresses.at};
     char path[4096];
     if (tide->transport != NULL) return TIDE_OK;
     char why[TIDE_MESSAGE_BYTES] = "";
@@ -281,6 +281,24 @@ static char *copy(const char *text, bool *failed)
     return made;
 }
 
+/* One text for all, with the list in front. */
+static bool copy_addresses(struct tide *tide, const char *const *given)
+{
+    size_t count = 0, bytes = 0;
+    if (given == NULL) return true;
+    for (; given[count] != NULL; count++) bytes += strlen(given[count]) + 1;
+    const char **list = malloc((count + 1) * sizeof *list + bytes);
+    if (list == NULL) return false;
+    char *text = (char *)(list + count + 1);
+    for (size_t i = 0; i < count; i++) {
+        list[i] = memcpy(text, given[i], strlen(given[i]) + 1);
+        text += strlen(given[i]) + 1;
+    }
+    list[count] = NULL;
+    tide->addresses.owned = list;
+    return true;
+}
+
 static void make_device(struct tide *tide, char ret_id[DEVICE_BYTES + 1])
 {
     static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -302,6 +320,7 @@ static enum err set_up(struct tide *tide, const struct tide_options *options, ch
     tide->ca_file = copy(options->ca_file, &failed);
     tide->pinned_key = copy(options->pinned_key, &failed);
     tide->system_root = copy(options->system_root, &failed);
+    if (!copy_addresses(tide, options->addresses)) failed = true;
     tide->told_end = &tide->told;
     arena_init(&tide->arena, TIDE_ARENA_BYTES_MAX);
     buf_init(&tide->post_body, TRANSPORT_MESSAGE_BYTES_MAX);
@@ -374,5 +393,6 @@ void tide_close(struct tide *tide)
     free(tide->ca_file);
     free(tide->pinned_key);
     free(tide->system_root);
+    free(tide->addresses.owned);
     free(tide);
 }

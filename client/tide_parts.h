@@ -73,6 +73,7 @@ struct tide {
     struct transport *transport;
     struct tide_options options;
     char *url, *ca_file, *pinned_key, *system_root; /* owned copies of the options' */
+    union { const char *const *at; const char **owned; } addresses; /* a copy; NULL: the resolver's */
     char boot[STORE_BOOT_BYTES];
     struct tide_machine machine;
     bool started, by_hand;

@@ -21,7 +21,9 @@ struct lws *transport_dial(struct transport *transport, const char *method, cons
     struct lws_client_connect_info info = {.context = transport->context, .vhost = transport->vhost};
     char address[TRANSPORT_HOST_BYTES];
     /* lws tries the next address only on its own loop, and only after its longest time-out. */
-    transport->address_count = transport_url_resolve(transport, transport->address_at, address);
+    transport->dial_why[0] = '\0';
+    transport->address_count = transport_resolve(transport, address, transport->dial_why);
+    if (transport->address_count == 0) return NULL; /* asked for a name, lws would look it up itself, with all the patience of the system */
     info.address = address;
     info.host = info.origin = transport->url.authority;
     info.port = transport->url.port;
@@ -66,7 +68,7 @@ void transport_connect(struct transport *transport)
     struct lws *wsi = transport_dial(transport, NULL, path, "tidegate.v1", number);
     if (number != transport->number) return; /* it failed at once, and said so */
     transport->ws = wsi;
-    if (wsi == NULL) lose(transport, 0, "cannot connect");
+    if (wsi == NULL) lose(transport, 0, transport->dial_why[0] != '\0' ? transport->dial_why : "cannot connect");
 }
 
 void transport_disconnect(struct transport *transport)

@@ -49,7 +49,7 @@ bool transport_post(struct transport *transport, const char *path, struct span t
     struct lws *wsi = transport_dial(transport, "POST", whole->at, "http", number);
     if (number != transport->call_number) return true; /* failed at once, and said so */
     transport->call = wsi;
-    if (wsi == NULL) finish(transport, 0, "cannot connect");
+    if (wsi == NULL) finish(transport, 0, transport->dial_why[0] != '\0' ? transport->dial_why : "cannot connect");
     return true;
 }
 

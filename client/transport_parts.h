@@ -27,6 +27,7 @@ struct transport {
     bool has_url;
     struct transport_url url;
     const char *const *addresses;
+    char dial_why[TRANSPORT_WHY_BYTES];
     size_t address_at, address_count; /* which of them the next attempt is for; a name may have lost some by then */
     char *ca_file;
     bool pinned;
@@ -57,12 +58,13 @@ struct transport {
 
 /* transport_url.c: ERR_INVALID with ret_why. */
 enum err transport_url_parse(const char *text, struct transport_url *ret_url, char *ret_why, size_t why_bytes);
-/* The `at`-th address of the host, in digits, or in turn where there are fewer; how many there are. The name itself where it cannot be
- * looked up: lws then says so. Blocks for as long as the system's resolver does. */
-size_t transport_url_resolve(const struct transport *transport, size_t at, char ret_address[TRANSPORT_HOST_BYTES]);
 enum err transport_url_pin(const char *text, unsigned char ret_pin[TRANSPORT_PIN_BYTES], char *ret_why, size_t why_bytes);
 
-/* transport.c */
+/* transport_resolve.c: of the host's addresses the one whose turn it is, in digits; how many there are. 0: none, with ret_why. Blocks for
+ * as long as the system's resolver does: at most SYNC_CONNECT_MS where that is DNS by glibc. */
+size_t transport_resolve(const struct transport *transport, char ret_address[TRANSPORT_HOST_BYTES], char ret_why[TRANSPORT_WHY_BYTES]);
+
+/* transport.c. NULL: it failed, for `dial_why` where that says anything. */
 struct lws *transport_dial(struct transport *transport, const char *method, const char *path, const char *protocol, uintptr_t number);
 void transport_kill(struct transport *transport, struct lws *wsi);
 

@@ -1,5 +1,4 @@
 /* Where the server is: http, https, ws or wss, a host (or [v6]), perhaps a port and a path in front of /v1. And a pin. */
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -53,26 +52,6 @@ enum err transport_url_parse(const char *text, struct transport_url *ret_url, ch
     snprintf(url.base, sizeof url.base, "%.*s", (int)path, at);
     *ret_url = url;
     return ERR_OK;
-}
-
-size_t transport_url_resolve(const struct transport *transport, size_t at, char ret_address[TRANSPORT_HOST_BYTES])
-{
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list = NULL;
-    size_t count = 0;
-    snprintf(ret_address, TRANSPORT_HOST_BYTES, "%s", transport->url.host);
-    if (transport->addresses != NULL) {
-        while (transport->addresses[count] != NULL) count++;
-        if (count > 0) snprintf(ret_address, TRANSPORT_HOST_BYTES, "%s", transport->addresses[at % count]);
-        return count;
-    }
-    if (getaddrinfo(transport->url.host, NULL, &hints, &list) != 0) return 0;
-    for (const struct addrinfo *one = list; one != NULL; one = one->ai_next) count++;
-    const struct addrinfo *one = list;
-    for (size_t left = count > 0 ? at % count : 0; left > 0; left--) one = one->ai_next;
-    if (one != NULL && getnameinfo(one->ai_addr, one->ai_addrlen, ret_address, TRANSPORT_HOST_BYTES, NULL, 0, NI_NUMERICHOST) != 0)
-        snprintf(ret_address, TRANSPORT_HOST_BYTES, "%s", transport->url.host);
-    freeaddrinfo(list);
-    return count;
 }
 
 enum err transport_url_pin(const char *text, unsigned char ret_pin[TRANSPORT_PIN_BYTES], char *ret_why, size_t why_bytes)
