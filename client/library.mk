@@ -19,7 +19,7 @@ EXAMPLES := $(patsubst examples/%.c,$(OUT)/examples/%,$(wildcard examples/*.c))
 .PHONY: bindings client-crypt client-crypt-build examples libtidegate libtidegate-install client client-asan client-soak client-build client-abi bench-client valgrind bench-pouchdb
 all: libtidegate
 install: libtidegate-install
-blackbox: client-build
+blackbox blackbox-cluster: client-build
 libtidegate: $(LIBTIDEGATE) ## the C client library, static and shared
 libtidegate-install: libtidegate
 	install -D -m 644 client/tidegate.h $(DESTDIR)$(PREFIX)/include/tidegate.h

@@ -124,7 +124,8 @@ static void write_loser(struct owner *owner, struct owner_case *c, const struct 
     buf_add_text(out, ",\"rev\":");
     buf_add_u64(out, loser->rev);
     buf_add_text(out, ",\"time\":");
-    buf_add_i64(out, loser->time_ms);
+    if (loser->time_ms == INT64_MIN) buf_add_text(out, "null"); /* older than all */
+    else buf_add_i64(out, loser->time_ms);
     buf_add_char(out, '}');
     state_key_loser(&key, c->space.sid, c->space.loser_next++);
     put_value(owner, STATE_LOSER, &key, c->space.sid);

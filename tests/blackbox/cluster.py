@@ -40,7 +40,11 @@ class Services:
 
     def again(self, name):
         """Starts one that was killed, on its port and its data."""
-        subprocess.run([ROOT / "tools/cluster-services", name, self.dir], check=True)
+        assert self.begin(name).wait() == 0
+
+    def begin(self, name):
+        """The same, for who has something to do meanwhile: it ends once that one serves."""
+        return subprocess.Popen([ROOT / "tools/cluster-services", name, self.dir])
 
     def pid(self, name):
         return int((self.dir / f"{name}.pid").read_text())
@@ -57,6 +61,7 @@ class Wires:
     def __init__(self, services, port, free_port, workers=WORKERS):
         loom, redis = services.loom, pair(services.redis)
         self.devices = loom.wire(("127.0.0.1", port))
+        self.ways = [self.devices]  # one more to each gateway's own port, once that is known
         self.link_ports = [free_port() for _ in range(workers)]
         self.links = [loom.wire(("127.0.0.1", listens)) for listens in self.link_ports]
         self.gateways_kafka, self.workers_kafka = services.kafka_wires[0], services.kafka_wires[1:1 + workers]
@@ -119,10 +124,15 @@ class Deployment:
         self.common = [*direct, "--prefix", self.prefix]
         of_gateways = wires.of_gateways() if wires else direct
         of_workers = [wires.of_worker(i) if wires else direct for i in range(workers)]
-        self.gateways = [Child([BINARY, "gateway", *of_gateways, "--prefix", self.prefix, "--listen", f"127.0.0.1:{port}", "--jwt-key", str(key_file), *args],
-                               directory / f"gateway-{i}.log", env or {}, directory, port) for i in range(gateways)]
+        self.gateways = [self.gateway(i, [*of_gateways, "--listen", f"127.0.0.1:{port}", "--jwt-key", str(key_file)], args) for i in range(gateways)]
         self.workers = [self.worker(i, [*of_workers[i], "--instance", f"worker-{i}", *worker_args]) for i in range(workers)]
         self.made = False
+
+    def gateway(self, i, args, more):
+        """On the port that they share, and on one of its own."""
+        port = self.free_port()
+        return Child([BINARY, "gateway", *args, "--listen", f"127.0.0.1:{port}", "--prefix", self.prefix, *more], self.dir / f"gateway-{i}.log", self.env,
+                     self.dir, port)
 
     def worker(self, i, args):
         port = self.free_port()

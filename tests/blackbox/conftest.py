@@ -91,6 +91,10 @@ class ServeServer:
     def ws(self):
         return f"ws://127.0.0.1:{self.port}/v1/ws"
 
+    @property
+    def ways(self):
+        return [("127.0.0.1", self.port)]
+
     def kill(self):
         self.process.kill()
         self.process.wait()
@@ -137,10 +141,19 @@ class ClusterServer(ServeServer):
         self.wires = made(_services[0], self.port, free_port) if made else None
         self.deployment = Deployment(_services[0], self.dir, self.port, self.key_file, free_port, namespaces=namespaces, args=args, env=env,
                                      wires=self.wires, **deployment)
+        if wired is True:
+            self.wires.ways += [_services[0].loom.wire(("127.0.0.1", child.port)) for child in self.deployment.gateways]
 
     @property
     def ws(self):
         return f"ws://{self.wires.devices.address}/v1/ws" if self.wires else super().ws
+
+    @property
+    def ways(self):
+        """To a gateway: by the port that all share, and by each one's own."""
+        if self.wires:
+            return [("127.0.0.1", wire.port) for wire in self.wires.ways]
+        return [("127.0.0.1", port) for port in (self.port, *(child.port for child in self.deployment.gateways))]
 
     def start(self, timeout=120):
         self.deployment.namespaces = self.namespaces
@@ -179,6 +192,13 @@ Server = ClusterServer if TARGET == "cluster" else ServeServer
 def pytest_configure(config):
     config.addinivalue_line("markers", "serve: about `tidegate serve` itself, not about what it serves")
     config.addinivalue_line("markers", "cluster: about gateways and workers as processes of their own")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Seconds until all devices were served again, by fault."""
+    from heals import lines
+    for line in lines():
+        terminalreporter.write_line(line)
 
 
 def pytest_collection_modifyitems(config, items):

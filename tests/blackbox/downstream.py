@@ -7,11 +7,17 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartiti
 
 
 class Downstream:
-    def __init__(self, hosts, topic, partitions):
+    """`new`: only what comes from now on. `told`: hears (key, value) of each record."""
+
+    def __init__(self, hosts, topic, partitions, new=False, told=None):
+        self.told = told
         self.docs, self.headers, self.raw, self.revs, self.backwards, self.values, self.read = {}, {}, {}, {}, [], [], 0
-        self.consumer = Consumer({"bootstrap.servers": hosts, "group.id": f"downstream-{time.monotonic_ns()}", "isolation.level": "read_committed",
+        self.consumer = Consumer({"bootstrap.servers": hosts, "group.id": f"downstream-{time.monotonic_ns()}", "isolation.level": "read_committed", "log_level": 0,
                                   "enable.auto.commit": False, "auto.offset.reset": "earliest"})
-        self.consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in range(partitions)])
+        places = [TopicPartition(topic, p, OFFSET_BEGINNING) for p in range(partitions)]
+        for place in places if new else ():
+            place.offset = self.consumer.get_watermark_offsets(place, timeout=60)[1]
+        self.consumer.assign(places)
 
     def take(self, timeout=0.1):
         for message in self.consumer.consume(500, timeout):
@@ -20,6 +26,8 @@ class Downstream:
                 continue
             self.read += 1
             key = message.key().decode()
+            if self.told:
+                self.told(key, message.value())
             self.headers[key] = dict(message.headers() or ()) # a trailer has none
             self.raw[key] = message.value()
             if message.value() is None:

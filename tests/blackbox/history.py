@@ -139,11 +139,21 @@ class History:
         parts = [{"counter": "/".join(name), "by": values.get(name[:2], {}).get(name[2], 0)} for name in self.counters] if owner else []
         self.add("final", who=None if owner else device.who, log=device.welcome["log"], space=space, to=copy.cursor, docs=docs, parts=parts)
 
-    def judge(self, seed=""):
-        """All is over, all was waited for: nothing may be left to come."""
+    def copied(self):
+        """All that was recorded so far, in a file of its own."""
+        self.file.flush()
+        other = History(self.counters)
+        other.file.write(self.path.read_text())
+        return other
+
+    def checked(self, told=False):
+        """All is over, all was waited for: nothing may be left to come. `told`: what each push must come to was told too (oracle.py)."""
         self.add("end")
         self.file.close()
-        run = subprocess.run([CHECKER, "--converge", "1", "--slack", "60000", str(self.path)], capture_output=True, text=True)
+        return subprocess.run([CHECKER, *(["--told"] if told else []), "--converge", "1", "--slack", "60000", str(self.path)], capture_output=True, text=True)
+
+    def judge(self, seed="", told=False):
+        run = self.checked(told)
         assert run.returncode == 0, f"{run.stdout[-6000:]}{run.stderr}\nthe history is in {self.path}; {seed}"
         self.path.unlink()
         return run.stdout

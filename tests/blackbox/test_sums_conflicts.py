@@ -104,6 +104,13 @@ def test_what_was_overwritten_by_a_later_edit_that_did_not_know_it_is_kept_too(s
     assert [(c["value"], c["device"], c["user"]) for c in kept if c["field"] == "title"] == [("first", a.id, a.user)]
 
 
+def test_what_lost_and_is_older_than_all_is_kept_without_a_time(server, device):
+    space, a, b = pair(device, NOTES)
+    a.do(space, op("put", "folders", "f", {"n": "won"}))
+    assert b.do(space, op("put", "folders", "f", {"n": "lost"}, age=None)).code == "lost"
+    assert [(c["field"], c["value"], c["device"], c["time"]) for c in conflicts(server, a, space)] == [(None, {"n": "lost"}, b.id, None)]
+
+
 def test_who_knew_what_he_replaced_leaves_no_conflict(server, device):
     space, a, b = pair(device, TODOS)
     rev = a.do(space, op("put", "todos", "t", {"title": "first"})).frame["rev"]

@@ -1,24 +1,23 @@
-"""What runs between two processes fails, and they do not: each pair's connections are reset, slowed down and cut under load, and mended.
-The history of all devices is judged by the page's promises; how long it took until everybody was served again is printed."""
+"""What runs between two processes fails, and they do not: each pair's connections are reset, slowed down and cut under the load of the fault suites, and
+mended. All is judged together (load.py); how long it took until everybody was served again is printed."""
 
-import os
 import random
 
 import pytest
 
 from conftest import TARGET, Server
-from history import History
-from test_crash import SEED, finish_and_judge
-from test_faults import HEAL_S, crowd, for_a_while, healed, owner, run
+from heals import Heals
+from load import SEED, SERVED_S, Load, namespaces
+from test_cluster import metric
+from test_faults import DEVICES, PACE, TIMES, whole
 
 pytestmark = pytest.mark.cluster
-TIMES = int(os.environ.get("TIDEGATE_FAULTS", "0"))  # 0: once, and only what takes a while where something gives up meanwhile
 PAIRS = {
-    "device-gateway": lambda one: [one.wires.devices],
+    "device-gateway": lambda one: one.wires.ways,
     "gateway-worker": lambda one: one.wires.links,
     "gateway-kafka": lambda one: [one.wires.gateways_kafka],
     "worker-kafka": lambda one: one.wires.workers_kafka,
-    "owner-kafka": lambda one: [one.wires.workers_kafka[one.deployment.workers.index(owner(one))]],
+    "owner-kafka": lambda one: [random.choice(one.wires.workers_kafka)],
     "gateway-redis": lambda one: [one.wires.gateways_redis],
     "worker-redis": lambda one: [one.wires.workers_redis],
 }
@@ -29,74 +28,80 @@ WITHOUT = ("owner-kafka", "gateway-redis", "worker-redis")  # others serve meanw
 
 
 @pytest.fixture(scope="module")
-def wired():
+def wired(tmp_path_factory):
     """One for all pairs: a wire that was mended is as good as new."""
     assert TARGET == "cluster"
-    one = Server(wired=True).start()
+    one = Server(namespaces=namespaces(tmp_path_factory.mktemp("namespaces")), wired=True).start()
     yield one
     one.destroy()
 
 
-def torn(one, wires):
+def torn(swarm, wires):
     for wire in wires:
         wire.tear()
-    return healed(one.writers)
+    return swarm.served(SERVED_S)
 
 
-def slow(one, wires):
+def slow(swarm, wires):
     """How long a push takes over a wire that is slow, not how long it stays so."""
     for wire in wires:
         wire.delay(DELAY_S)
-    took = healed(one.writers)
+    took = swarm.served(SERVED_S)
     for wire in wires:
         wire.mend()
-    healed(one.writers)
+    swarm.served(SERVED_S)
     return took
 
 
-def cut(one, wires, seconds):
+def cut(swarm, wires, seconds):
     for wire in wires:
         wire.cut()
-    for_a_while(one.writers, seconds)
+    swarm.for_a_while(seconds)
     for wire in wires:
         wire.mend()
-    return healed(one.writers)
+    return swarm.served(SERVED_S)
 
 
-def cut_and_done_without(one, wires):
+def cut_and_done_without(swarm, wires):
     """Served while it is cut: by another worker after the session, or as if nothing were."""
     for wire in wires:
         wire.cut()
-    took = healed(one.writers)
+    took = swarm.served(SERVED_S)
     for wire in wires:
         wire.mend()
-    healed(one.writers)
+    swarm.served(SERVED_S)
     return took
+
+
+def owned_by_all(one, swarm):
+    """Each worker has partitions: whoever is cut off has something to lose."""
+    whole(one, swarm)
+    assert swarm.until(lambda: all(metric(child, "kafka_partitions_owned") > 0 for child in one.deployment.workers), SERVED_S), one.tail()
 
 
 @pytest.mark.parametrize("pair", PAIRS)
 def test_a_wire_that_fails_under_load_loses_and_repeats_nothing(wired, pair):
     one = wired
-    history = History(counters=[("todos", "count", "n")])
-    one.writers = writers = crowd(one, history)
-    random.seed(SEED)
-    for_a_while(writers, 0.5)
-    assert all(wire.passed > 0 for wire in PAIRS[pair](one)), "the pair talks over its wire"
-    history.add("faults")
-    took = {"reset": [], "slow": [], "cut": [], "given up": [], "while cut": []}
+    random.seed(f"{SEED}-{pair}")
+    load = Load(one, pair, DEVICES, PACE)
+    swarm = load.swarm
+    heals = {what: Heals(f"{pair}: {what}") for what in ("reset", "slow", "cut", "given up", "while cut")}
+    swarm.for_a_while(0.5)
     for _ in range(max(TIMES, 1)):
-        for_a_while(writers, random.uniform(0.1, 0.5))
-        took["reset"].append(torn(one, PAIRS[pair](one)))
-        took["slow"].append(slow(one, PAIRS[pair](one)))
-        took["cut"].append(cut(one, PAIRS[pair](one), random.uniform(0.1, SHORT_S)))
+        owned_by_all(one, swarm)
+        wires = PAIRS[pair](one)
+        swarm.for_a_while(random.uniform(0.1, 0.5))
+        assert all(wire.passed > 0 for wire in wires), "the pair talks over its wire"
+        heals["reset"].add(torn(swarm, wires))
+        heals["slow"].add(slow(swarm, wires))
+        heals["cut"].add(cut(swarm, wires, random.uniform(0.1, SHORT_S)))
         if TIMES > 0 or pair in GIVE_UP:
-            took["given up"].append(cut(one, PAIRS[pair](one), GIVEN_UP_S))
+            heals["given up"].add(cut(swarm, wires, GIVEN_UP_S))
         if pair in WITHOUT:
-            took["while cut"].append(cut_and_done_without(one, PAIRS[pair](one)))
-    history.add("calm")
-    one.deployment.until_ready()
-    assert run(writers, lambda: all(w.device.ws is not None for w in writers), HEAL_S)
-    for writer in writers:
-        writer.device.resend(writer.space)
-    finish_and_judge(one, writers, history)
-    print(f"{pair}: served again after " + "; ".join(f"{what} {', '.join(f'{t:.1f}' for t in times)} s" for what, times in took.items() if times))
+            owned_by_all(one, swarm)
+            heals["while cut"].add(cut_and_done_without(swarm, wires))
+    whole(one, swarm)
+    for one_kind in heals.values():
+        if one_kind.rounds:
+            print(one_kind.line())
+    print(load.judge())

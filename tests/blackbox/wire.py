@@ -74,11 +74,13 @@ def items(text):
 class Frame(dict):
     """A frame; `raw` is its text. Documents in `docs` are Frames as well, and have `body_text`."""
 
-    raw = ""
+    raw, _text = "", False
 
     @property
     def body_text(self):
-        return dict(members(self.raw)).get("body")
+        if self._text is False:
+            self._text = dict(members(self.raw)).get("body")
+        return self._text
 
 
 def parse(text):

@@ -7,11 +7,13 @@ Numbers stay text, bodies stay bytes; only the standard library is used.
 import json
 import re
 import sys
+from contextlib import contextmanager
 from decimal import Decimal, localcontext
 from pathlib import Path
 
 OLDEST = None  # an edit's time that is older than all
 SPACE = " \t\r\n"
+UNITS_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
 # ---- raw JSON: members and elements as (name, text) without converting a value ----
@@ -194,7 +196,8 @@ class Resolver:
         self.losers, self.lost, self.conflict = [], False, False
         self.docs = {}
         stored = {(doc["collection"], doc["id"]): doc for doc in before}
-        oldest = push["clock"] - 3600000
+        window = namespace["window"]
+        oldest = push["clock"] - int(window[:-1]) * UNITS_MS[window[-1]]
         for op in push["ops"]:
             name = (op["collection"], op["id"])
             found = stored.get(name)
@@ -531,7 +534,14 @@ def main():
     return 0 if bad == 0 and good > 0 else 1
 
 
-if __name__ == "__main__":
+@contextmanager
+def exact():
+    """Numbers of any length, compared and added as they stand."""
     with localcontext() as context:
         context.prec, context.Emax, context.Emin = 400, 10**9, -10**9
+        yield
+
+
+if __name__ == "__main__":
+    with exact():
         sys.exit(main())
