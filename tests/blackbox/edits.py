@@ -9,7 +9,7 @@ NAMESPACE = {"namespace": "load", "version": 1, "access": "owner", "window": "90
     "typed": {"policy": "merge", "schema": {"type": "object", "properties": {
         "n": {"type": "integer", "minimum": -50, "maximum": 50}, "s": {"type": "array", "maxItems": 4}}}}}}
 COUNTER = ("merge", "count", "n")  # nothing but `incr` touches it
-THEMES = ["lww", "arrival", "merge", "merge", "append", "append", "manual", "manual", "typed", "rules"]
+THEMES = ["lww", "lww", "arrival", "arrival", "merge", "merge", "append", "append", "manual", "manual", "typed", "rules"]
 IDS = ["a", "b", "c", "é😀"]
 VALUES = [1, 2.5, "x", [1, 2], {"a": None}, "é😀", Raw("1.10"), Raw("12345678901234567890"), Raw('"\\u00e9"'), None]
 

@@ -91,8 +91,13 @@ class Load:
             self.compare_outcomes()
         events = self.history.judge(f"seed {SEED}", told=self.oracle is not None)
         said = self.figures(events)
-        self.swarm.close()
+        self.close()
         return said
+
+    def close(self):
+        self.swarm.close()
+        if self.along:
+            self.along.close()
 
     def compare(self, space, members):
         fresh = Device(self.one, members[0].user, history=self.history)
@@ -132,7 +137,6 @@ class Load:
         wanted = {f"{space}/{collection}/{id_}": json.loads(body) for space in self.spaces for (collection, id_), (_, body) in self.oracle.live(space).items()}
         self.along.until(lambda: self.along.docs == wanted, SERVED_S)
         assert self.along.backwards == []
-        self.along.close()
 
     def figures(self, judged):
         if not self.oracle:

@@ -32,13 +32,15 @@ class Oracle:
     def __init__(self, deployment, namespace, partitions):
         self.hosts, self.topic, self.namespace = deployment.services.kafka, f"{deployment.prefix}changes", namespace
         self.partitions = range(partitions)
-        self.spaces, self.steps, self.outcomes, self.repeats, self.read = {}, [], {}, 0, 0
-        self.begun = self.ends()
+        self.spaces, self.steps, self.outcomes, self.repeats = {}, [], {}, 0
+        self.begun, self.records = self.ends(), None
 
     def by(self, namespace):
-        """The same log, read by another text."""
+        """The same log, read by another text; what is in it by now."""
+        if self.records is None:
+            self.records = self.fetch()
         other = copy.copy(self)
-        other.namespace, other.spaces, other.steps, other.outcomes = namespace, {}, [], {}
+        other.namespace, other.spaces, other.steps, other.outcomes, other.repeats = namespace, {}, [], {}, 0
         return other
 
     def consumer(self):
@@ -52,20 +54,28 @@ class Oracle:
 
     def replay(self):
         """Everything since it was made, each partition in its order."""
-        ends, consumer = self.ends(), self.consumer()
+        if self.records is None:
+            self.records = self.fetch()
+        clocks = dict.fromkeys(self.partitions, 0)
         with exact():
-            for p in self.partitions:
-                at, clock = self.begun[p], 0
-                consumer.assign([TopicPartition(self.topic, p, at)])
-                while at < ends[p]:
-                    for message in consumer.consume(500, 0.05):
-                        assert message.error() is None, message.error()
-                        at, time_ms = message.offset() + 1, message.timestamp()[1]
-                        clock = max(clock, time_ms)
-                        self.step(message.value().decode(), at, time_ms, clock)
-                    at = max(at, consumer.position([TopicPartition(self.topic, p)])[0].offset)
-        consumer.close()
+            for p, text, rev, time_ms in self.records:
+                clocks[p] = max(clocks[p], time_ms)
+                self.step(text, rev, time_ms, clocks[p])
         return self
+
+    def fetch(self):
+        ends, consumer, found = self.ends(), self.consumer(), []
+        for p in self.partitions:
+            at = self.begun[p]
+            consumer.assign([TopicPartition(self.topic, p, at)])
+            while at < ends[p]:
+                for message in consumer.consume(500, 0.05):
+                    assert message.error() is None, message.error()
+                    at = message.offset() + 1
+                    found.append((p, message.value().decode(), at, message.timestamp()[1]))
+                at = max(at, consumer.position([TopicPartition(self.topic, p)])[0].offset)
+        consumer.close()
+        return found
 
     # -- one push --------------------------------------------------------------------------
 
@@ -73,7 +83,6 @@ class Oracle:
         record = dict((name, value) for name, _, value in members(text))
         if json.loads(record["kind"]) != "push":
             return
-        self.read += 1
         told = {name: json.loads(value) for name, value in record.items() if name != "ops"}
         space = self.spaces.setdefault(told["space"], Space())
         entry = space.entries.setdefault((told["user"], told["device"]), {"last": 0, "time": None, "ids": []})

@@ -102,8 +102,8 @@ class Member(Device):
     # -- the connection ------------------------------------------------------------------
 
     def join(self, now, elsewhere=False):
-        """Asks for a connection, by a gateway's own port or the one that they share; `elsewhere`: by another than now."""
-        ways = [way for way in self.swarm.addresses if not elsewhere or way != self.where]
+        """Asks for a connection, by a gateway's own port or the one that they share; `elsewhere`: by another than now, where there is one."""
+        ways = [way for way in self.swarm.addresses if not elsewhere or way != self.where] or [self.where]
         self.where = self.rng.choice(ways)
         for copy in self.copies.values():
             copy.ref, copy.fresh = None, False

@@ -164,12 +164,14 @@ def test_a_fault_under_load_loses_and_repeats_nothing(one, fault):
 def test_a_push_that_is_resolved_otherwise_is_noticed_under_every_policy(one):
     """The judgement itself: where the log's word is read by another rule for one collection, what the devices heard must not fit it."""
     load = Load(one, "judgement", 12, PACE * 2)
-    load.swarm.until(lambda: min(len(member.outcomes) for member in load.swarm.members) >= 60, SERVED_S)
+    assert load.swarm.until(lambda: min(len(member.outcomes) for member in load.swarm.members) >= 60, SERVED_S)
     load.swarm.rest(SERVED_S)
-    assert load.judged_by(NAMESPACE).returncode == 0
+    as_it_is = load.judged_by(NAMESPACE)
+    assert as_it_is.returncode == 0, as_it_is.stdout
     for collection, other in (("lww", {"order": "arrival"}), ("arrival", {"order": "edited"}), ("merge", {"order": "arrival"}), ("append", {"policy": "lww"}),
                               ("manual", {"policy": "merge"}), ("rules", {"write": "writer"})):
         collections = NAMESPACE["collections"]
         found = load.judged_by(NAMESPACE | {"collections": collections | {collection: collections[collection] | other}})
+        print(f"{collection} read as {other}: {found.stdout.splitlines()[-1]}")
         assert found.returncode == 1, f"{collection} read as {other}, seed {SEED}: {found.stdout}{found.stderr}"
-    load.judge()
+    load.close()
