@@ -24,18 +24,22 @@ SECRET = "a-secret-that-only-these-tests-know-0123456789"
 TARGET = os.environ.get("TARGET", "serve") # or "cluster"
 _names = itertools.count(1)
 _services = []
+_ports = set()
 
 
 def free_port():
-    """None that the kernel gives to connections by itself: who is to listen there may take seconds to begin, and is killed and begun again."""
+    """None that the kernel gives to connections by itself: who is to listen there may take seconds to begin, and is killed and begun again. None twice."""
     low = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     while True:
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", 12000 + secrets.randbelow(low - 12000) if low > 14000 else 0))
-                return probe.getsockname()[1]
             except OSError:
                 continue
+            port = probe.getsockname()[1]
+        if port not in _ports:
+            _ports.add(port)
+            return port
 
 
 def unique(prefix):

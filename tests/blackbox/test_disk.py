@@ -15,13 +15,13 @@ pytestmark = pytest.mark.cluster
 TEXT = "x" * 50_000
 
 
-def limit(child, room_bytes):
+def limit(child, number, room_bytes):
     """No file of the process grows past what its stores are, and `room_bytes`; None: there is room again. Any user may."""
     hard = resource.prlimit(child.process.pid, resource.RLIMIT_FSIZE)[1]
     if room_bytes is None:
         soft = hard
     else:
-        sizes = [file.stat().st_size for file in (child.cwd / f"worker-{child.number}").glob("store-*/data.mdb")]
+        sizes = [file.stat().st_size for file in (child.cwd / f"worker-{number}").glob("store-*/data.mdb")]
         soft = max(sizes, default=0) + room_bytes
     resource.prlimit(child.process.pid, resource.RLIMIT_FSIZE, (soft, hard))
 
@@ -47,8 +47,7 @@ def test_a_worker_whose_disk_is_full_serves_from_memory_until_there_is_room(make
     along = reader(one)
     workers = one.deployment.workers
     for number, child in enumerate(workers):
-        child.number = number
-        limit(child, 300_000)
+        limit(child, number, 300_000)
     devices = [Device(one, unique("u")) for _ in range(4)]
     for d in devices:
         d.open(f"notes:{d.user}")
@@ -71,9 +70,9 @@ def test_a_worker_whose_disk_is_full_serves_from_memory_until_there_is_room(make
     # One that dies so comes back to what the log and the journal have.
     full[0].kill()
     full[0].start()
-    for child in workers:
+    for number, child in enumerate(workers):
         if child is not full[0]:
-            limit(child, None)
+            limit(child, number, None)
     one.deployment.until_ready()
     same(one, devices)
     for d in devices:

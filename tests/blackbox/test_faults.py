@@ -16,6 +16,7 @@ from edits import NAMESPACE
 from heals import Heals
 from load import SEED, SERVED_S, Load, namespaces
 from test_cluster import metric
+from test_disk import is_full, limit
 
 pytestmark = pytest.mark.cluster
 TIMES = int(os.environ.get("TIDEGATE_FAULTS", "0"))  # 0: those that `make test` takes, once
@@ -31,16 +32,22 @@ def one(tmp_path_factory):
     made.destroy()
 
 
-def whole(one, swarm):
-    """All processes are there and ready."""
+def seldom(holds):
+    """What costs a call to another process is asked ten times a second."""
     due = [0.0]
 
-    def holds():
+    def asked():
         if time.monotonic() < due[0]:
             return False
         due[0] = time.monotonic() + 0.1
-        return all(child.alive() and is_ready(child.port) for child in one.deployment.workers + one.deployment.gateways)
-    assert swarm.until(holds, SERVED_S), one.tail()
+        return holds()
+    return asked
+
+
+def whole(one, swarm):
+    """All processes are there and ready."""
+    processes = one.deployment.workers + one.deployment.gateways
+    assert swarm.until(seldom(lambda: all(child.alive() and is_ready(child.port) for child in processes)), SERVED_S), one.tail()
 
 
 def ended(swarm, child):
@@ -85,6 +92,16 @@ def end_worker(one, swarm):
     ended(swarm, child)
     child.start()
     yield swarm.served(SERVED_S)
+
+
+def fill_disk(one, swarm):
+    """A worker's: it serves from memory until there is room."""
+    number = random.randrange(len(one.deployment.workers))
+    child = one.deployment.workers[number]
+    limit(child, number, 0)
+    assert swarm.until(seldom(lambda: is_full(child)), SERVED_S), one.tail()
+    yield swarm.served(SERVED_S)
+    limit(child, number, None)
 
 
 def add_worker(one, swarm):
@@ -140,7 +157,7 @@ def kill_broker(one, swarm):
     yield swarm.served(SERVED_S)
 
 
-FAULTS = [kill_worker, kill_worker_and_its_disk, stop_worker, end_worker, add_worker, kill_gateway, end_gateway, kill_redis, flush_redis, kill_broker]
+FAULTS = [kill_worker, kill_worker_and_its_disk, stop_worker, end_worker, fill_disk, add_worker, kill_gateway, end_gateway, kill_redis, flush_redis, kill_broker]
 QUICK = [kill_worker_and_its_disk, kill_gateway, kill_redis]
 
 
