@@ -84,11 +84,11 @@ class Load:
         self.swarm.rest(SERVED_S)
         if self.oracle:
             self.oracle.replay().tell(self.history, self.log)
-            self.read_along()
         for space, members in self.spaces.items():
             self.compare(space, members)
         if self.oracle:
             self.compare_outcomes()
+            self.read_along()
         events = self.history.judge(f"seed {SEED}", told=self.oracle is not None)
         said = self.figures(events)
         self.close()
