@@ -119,11 +119,11 @@ blackbox: tidegate $(OUT)/tools/check_history build/venv/ready ## the protocol, 
 bench-cluster: tidegate build/venv/ready build/setup-cluster ## push to delivery through Kafka beside the broker alone; changes a second through one worker
 	@build/venv/bin/python bench/cluster
 blackbox-cluster: tidegate $(OUT)/tools/check_history build/venv/ready build/setup-cluster ## the same, against gateways and workers on a real Kafka and Redis
-	@TARGET=cluster build/venv/bin/python -m pytest -q tests/blackbox
+	@TARGET=cluster TIDEGATE_FAULTS=$(or $(TIDEGATE_FAULTS),2) build/venv/bin/python -m pytest -q tests/blackbox
 faults: tidegate $(OUT)/tools/check_history build/venv/ready build/setup-cluster ## by hand: each fault and each wire TIDEGATE_FAULTS=10 times, TIDEGATE_DEVICES=201 devices
 	@TARGET=cluster TIDEGATE_FAULTS=$(or $(TIDEGATE_FAULTS),10) TIDEGATE_DEVICES=$(or $(TIDEGATE_DEVICES),201) TIDEGATE_PACE=$(or $(TIDEGATE_PACE),200) \
 	  build/venv/bin/python -m pytest -q -rP tests/blackbox/test_faults.py tests/blackbox/test_wires.py
-CLUSTER_TESTS := cluster wires disk scaling links keep first_steps operations policies members_access random_devices
+CLUSTER_TESTS := cluster faults wires disk scaling links keep first_steps operations policies members_access random_devices
 cluster-test: tidegate $(OUT)/tools/check_history build/venv/ready build/setup-cluster ## a part of it, and what only a cluster can show: in make test
 	@TARGET=cluster build/venv/bin/python -m pytest -q $(CLUSTER_TESTS:%=tests/blackbox/test_%.py)
 kafka: $(KAFKA) build/setup-cluster ## log and journal on a real broker, started for it
