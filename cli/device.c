@@ -58,8 +58,8 @@ static void help(void)
          "  tidegate device --db ana.db work                what there is, and how it last went; work cancel NAME\n"
          "  tidegate device --db ana.db why [NAME]          why it does not run now\n"
          "  tidegate device --db ana.db --url .. --token .. due [SECONDS]     runs what is due, for so long at most (25): for cron and timers\n"
-         "  tidegate device --db ana.db --url .. --token .. run [SPACE..]     stays, and runs it when it is due; what another\n"
-         "      process asks for is seen within 10 s\n");
+         "  tidegate device --db ana.db --url .. --token .. run [SPACE..]     stays, and runs it when it is due: at once\n"
+         "      when a network comes; what another process asks for, and a charger, is seen within 10 s\n");
     config_print_help(stdout, CONFIG_DEVICE);
 }
 

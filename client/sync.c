@@ -146,6 +146,7 @@ void sync_move(struct sync *sync, enum sync_state state)
     assert(moves[sync->state] >> state & 1u);
     sync->state = state;
     if (state == SYNC_CONNECTING) sync->connecting_ms = sync->now->boot_ms;
+    if (state == SYNC_CONNECTING) sync->waits_as_told = false;
     sync_note(sync, (struct sync_event){.kind = SYNC_EVENT_STATE});
 }
 
@@ -189,6 +190,7 @@ void sync_give_up(struct sync *sync, const char *why, int64_t wait_ms)
         sync->attempts++;
         wait_ms = backoff_ms(sync);
     }
+    else if (wait_ms > 0) sync->waits_as_told = true;
     sync->retry_ms = sync->now->boot_ms + wait_ms;
     sync_move(sync, SYNC_CLOSING);
 }
@@ -268,6 +270,15 @@ void sync_set_reachable(struct sync *sync, bool reachable, const struct store_mo
     sync_tell(sync);
 }
 
+void sync_network_came(struct sync *sync, const struct store_moment *now)
+{
+    if (sync->state != SYNC_WAITING || sync->waits_as_told) return;
+    sync_enter(sync, now);
+    sync->attempts = 0;
+    rest(sync, 0);
+    sync_tell(sync);
+}
+
 /* ---- the connection ---- */
 
 bool sync_wants_connection(const struct sync *sync) { return sync->state == SYNC_CONNECTING; }
@@ -303,6 +314,7 @@ void sync_disconnected(struct sync *sync, unsigned code, const char *why, const 
     } else {
         snprintf(sync->why, sizeof sync->why, "%s", why == NULL || why[0] == '\0' ? "the connection ended" : why);
         sync->attempts++;
+        sync->waits_as_told = code == 4400;
         rest(sync, code == 4400 ? BAD_REQUEST_MS : 1 + backoff_ms(sync));
     }
     sync_tell(sync);

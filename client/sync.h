@@ -96,6 +96,8 @@ void sync_start(struct sync *sync, enum sync_mode mode, const struct store_momen
 void sync_stop(struct sync *sync);
 void sync_set_token(struct sync *sync, struct span token, const struct store_moment *now);
 void sync_set_reachable(struct sync *sync, bool reachable, const struct store_moment *now);
+/* A network came, or another one: what waits out a backoff of its own tries now. What waits as the server said goes on waiting. */
+void sync_network_came(struct sync *sync, const struct store_moment *now);
 /* The app wrote, subscribed, settled a refusal: look at the store again. */
 void sync_look(struct sync *sync, const struct store_moment *now);
 void sync_wrote(struct sync *sync, const struct store_moment *now); /* the same, after a durable commit */

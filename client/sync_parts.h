@@ -58,6 +58,7 @@ struct sync {
     size_t out_at;         /* what was taken of it */
     unsigned attempts;     /* in vain, since the last welcome */
     int64_t retry_ms;      /* boot clock: SYNC_WAITING ends */
+    bool waits_as_told;    /* by the server */
     int64_t connecting_ms; /* SYNC_CONNECTING began */
     int64_t heard_ms, greeted_ms, pinged_ms, heartbeat_ms;
     bool token_asked;

@@ -173,6 +173,12 @@ static void wire_taken(void *ctx, size_t bytes) { sync_output_taken(((struct tid
 static void wire_due(void *ctx) { tide_poll(ctx); }
 static void wire_stirred(void *ctx) { tide_poll(ctx); }
 
+static void wire_network(void *ctx)
+{
+    tide_network_stirred(ctx);
+    tide_step(ctx);
+}
+
 static void wire_answered(void *ctx, unsigned status, int64_t retry_ms, struct span body, const char *why)
 {
     struct tide *tide = ctx;
@@ -186,7 +192,7 @@ static void wire_answered(void *ctx, unsigned status, int64_t retry_ms, struct s
 
 enum tide_code tide_need_transport(struct tide *tide, void *uv_loop)
 {
-    struct transport_host host = {tide, wire_connected, wire_closed, wire_message, wire_heard, wire_output, wire_taken, wire_due, wire_stirred, wire_answered};
+    struct transport_host host = {tide, wire_connected, wire_closed, wire_message, wire_heard, wire_output, wire_taken, wire_due, wire_stirred, wire_network, wire_answered};
     struct transport_options options = {tide->url, tide->ca_file, tide->pinned_key, uv_loop, tide->machine.addresses != NULL ? tide->machine.addresses : tide->addresses.at};
     char path[4096];
     if (tide->transport != NULL) return TIDE_OK;
@@ -195,6 +201,7 @@ enum tide_code tide_need_transport(struct tide *tide, void *uv_loop)
     if (err != ERR_OK) return tide_fail(tide, tide_code_of(err), "%s", why);
     snprintf(path, sizeof path, "%s-wal", store_path(tide->store));
     transport_watch(tide->transport, path);
+    tide_network_watch(tide);
     return TIDE_OK;
 }
 
@@ -224,6 +231,7 @@ int64_t tide_io_deadline(const struct tide *tide)
     int64_t due = sync_deadline(tide->sync), now = tide->machine.clock != NULL ? tide->machine.clock(tide->machine.ctx).boot_ms : clock_monotonic_ms();
     if (anything_to_tell(tide)) return 0;
     if (tide->look_again_ms < due) due = tide->look_again_ms;
+    if (tide->network_look_ms < due) due = tide->network_look_ms;
     if (due == SYNC_NEVER) return -1;
     return due <= now ? 0 : due - now;
 }
@@ -237,6 +245,7 @@ void tide_poll(struct tide *tide)
         store_refresh(tide->store);
         sync_look(tide->sync, &now);
     }
+    if (now.boot_ms >= tide->network_look_ms) tide_network_look(tide);
     sync_tick(tide->sync, &now);
     tide_deliver(tide);
     tide_step(tide);
@@ -349,7 +358,7 @@ enum tide_code tide_open_on(const struct tide_options *options, const struct tid
     snprintf(ret_why, why_bytes, "out of memory");
     if (tide == NULL) return TIDE_MEMORY;
     tide->machine = *machine;
-    tide->look_again_ms = SYNC_NEVER;
+    tide->look_again_ms = tide->network_look_ms = SYNC_NEVER;
     enum err err = set_up(tide, options, ret_why, why_bytes);
     if (err == ERR_OK && options->token != NULL && tide_set_token(tide, options->token) != TIDE_OK) {
         snprintf(ret_why, why_bytes, "%s", tide_message(tide));

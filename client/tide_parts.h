@@ -50,6 +50,9 @@ struct tide_machine {
     void (*random)(void *ctx, void *ret_bytes, size_t bytes);
     const char *const *addresses; /* transport.h; NULL: the resolver's */
     int64_t connect_ms;       /* in place of SYNC_CONNECT_MS; 0: that */
+    /* Word of the system's network, and what it is, in place of the kernel's: a descriptor, and tide_network.c's number. NULL: the kernel's. */
+    int (*network_watch)(void *ctx);
+    uint64_t (*network)(void *ctx);
     /* A call of POST /v1/sync in place of the wire's: its status, 0: no answer. */
     unsigned (*post)(void *ctx, struct span body, struct buf *answer);
 };
@@ -79,6 +82,9 @@ struct tide {
     bool started, by_hand;
     bool in_callback, in_step;
     bool token_given;         /* since it was last asked for */
+    uint64_t way_out;         /* what the system's network was when it was last looked at; 0: none */
+    int network_fd;           /* word of changes, where it is watched: the transport's to close */
+    int64_t network_look_ms;  /* by boot_ms: when it is looked at again; SYNC_NEVER */
     uint64_t version;         /* the store's, as last looked at */
     uint64_t delivered;       /* changes up to this seq were told to observers */
     bool fresh_observers;     /* that were told of nothing yet */
@@ -151,6 +157,11 @@ void tide_observe_fini(struct tide *tide);
 /* tide_work.c: the end of a run that the store does not know of yet, written now. */
 enum err tide_work_note_end(struct tide *tide);
 void tide_work_note_last(struct tide *tide); /* the same at closing, with little patience */
+
+/* tide_network.c */
+void tide_network_watch(struct tide *tide);   /* once there is a transport */
+void tide_network_stirred(struct tide *tide); /* it changed */
+void tide_network_look(struct tide *tide);    /* network_look_ms is over */
 
 /* tide_refused.c */
 void tide_refused_resolve(struct tide *tide);

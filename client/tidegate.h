@@ -159,7 +159,7 @@ struct tide_options {
     void (*on_token)(void *ctx, struct tide *tide);
     /* Work of yours is to be done (TIDE_WORK_APP), within so long: out of tide_run_due(). */
     enum tide_work_result (*on_work)(void *ctx, struct tide *tide, const char *name, const char *input, int64_t within_ms);
-    const char *system_root; /* /sys and /proc are read under it; NULL: "" */
+    const char *system_root; /* /sys and /proc are read under it, and the kernel is not asked for the network; NULL: "" */
     void *ctx;
 };
 
@@ -289,7 +289,8 @@ struct tide_status {
 };
 TIDE_API void tide_status(struct tide *tide, struct tide_status *ret_status); /* its texts are valid until the next call */
 TIDE_API enum tide_code tide_set_token(struct tide *tide, const char *token); /* of the same user; a live connection goes on with it */
-/* What the system says of the network: true connects at once, false waits for the next true. */
+/* What the system says of the network: after false, true connects at once; false waits for the next true. On Linux the library hears by itself of a
+ * network that comes, and tries at once then. */
 TIDE_API void tide_set_reachable(struct tide *tide, bool reachable);
 
 /* Tells whoever has the space open, and stores nothing. TIDE_OFFLINE. */
@@ -389,7 +390,7 @@ struct tide_reason {
 /* Why work of that name (NULL: the first of all that will) does not run now. */
 TIDE_API void tide_why_not(struct tide *tide, const char *name, struct tide_reason *ret_reason);
 
-/* What the app knows of its system; TIDE_ASK_SYSTEM: read from Linux's /proc and /sys when it is needed. */
+/* What the app knows of its system; TIDE_ASK_SYSTEM: asked of Linux (rtnetlink, /proc, /sys) when it is needed. */
 enum tide_known { TIDE_ASK_SYSTEM = 0, TIDE_NO = 1, TIDE_YES = 2 };
 struct tide_conditions {
     enum tide_known network, unmetered, charging, battery_low, storage_low;

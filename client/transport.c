@@ -240,6 +240,22 @@ void transport_watch(struct transport *transport, const char *path)
     if (transport->watch == NULL) transport->watch_fd = -1; /* adoption closes what it cannot keep */
 }
 
+static int network_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t bytes)
+{
+    struct transport *transport = lws_context_user(lws_get_context(wsi));
+    (void)user;
+    (void)in;
+    (void)bytes;
+    if (reason == LWS_CALLBACK_RAW_RX_FILE) transport->host.network(transport->host.ctx);
+    return 0;
+}
+
+bool transport_watch_network(struct transport *transport, int fd)
+{
+    lws_sock_file_fd_type adopted = {.filefd = fd};
+    return lws_adopt_descriptor_vhost(transport->vhost, LWS_ADOPT_RAW_FILE_DESC, adopted, "network", NULL) != NULL;
+}
+
 void transport_turn(struct transport *transport)
 {
     assert(!transport->is_foreign);
@@ -256,6 +272,7 @@ bool transport_is_foreign(const struct transport *transport) { return transport-
 static const struct lws_protocols protocols[] = {{"tidegate.v1", ws_callback, 0, TRANSPORT_THREAD_BYTES, 0, NULL, 0},
                                                  {"http", transport_http_callback, 0, TRANSPORT_THREAD_BYTES, 0, NULL, 0},
                                                  {"watch", watch_callback, 0, 0, 0, NULL, 0},
+                                                 {"network", network_callback, 0, 0, 0, NULL, 0},
                                                  {NULL, NULL, 0, 0, 0, NULL, 0}};
 
 static bool make_context(struct transport *transport, void *uv_loop)
@@ -346,7 +363,7 @@ void transport_free(struct transport *transport)
     if (transport == NULL) return;
     transport->host.closed = not_closed;
     transport->host.answered = not_answered;
-    transport->host.due = transport->host.stirred = transport->host.connected = transport->host.heard = nothing;
+    transport->host.due = transport->host.stirred = transport->host.network = transport->host.connected = transport->host.heard = nothing;
     transport->ws_wanted = transport->calling = false;
     transport->number += TRANSPORT_NUMBER_STEP;
     transport->call_number += TRANSPORT_NUMBER_STEP;

@@ -28,6 +28,7 @@ struct transport_host {
     void (*taken)(void *ctx, size_t bytes);
     void (*due)(void *ctx);                                    /* transport_wake_in() is over */
     void (*stirred)(void *ctx);                                /* a watched file changed */
+    void (*network)(void *ctx);                                /* transport_watch_network()'s descriptor can be read: it is to be emptied */
     /* An answer to transport_post(): status 0: there was none, for `why`. */
     void (*answered)(void *ctx, unsigned status, int64_t retry_ms, struct span body, const char *why);
 };
@@ -51,6 +52,7 @@ void transport_disconnect(struct transport *transport); /* closed() follows at o
 void transport_write(struct transport *transport);   /* there is output */
 void transport_wake_in(struct transport *transport, int64_t ms); /* one timer: the last word counts; < 0: none */
 void transport_watch(struct transport *transport, const char *path); /* stirred() when it is written to; where the system can */
+bool transport_watch_network(struct transport *transport, int fd); /* which is closed with the transport; false: at once */
 /* One at a time. False: one is under way, or out of memory. */
 bool transport_post(struct transport *transport, const char *path, struct span token, struct span body);
 void transport_abandon(struct transport *transport); /* the call under way: no answer will come */

@@ -1,4 +1,5 @@
 #include "client/work_conditions.h"
+#include "client/work_netlink.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -36,6 +37,19 @@ static bool is_modem(const char *root, const char *name)
         if (strcmp(line, "DEVTYPE=wwan\n") == 0) modem = true;
     if (file != NULL) fclose(file);
     return modem;
+}
+
+/* False: the kernel does not say. */
+static bool ask_kernel(struct work_conditions *conditions)
+{
+    struct work_netlink found;
+    if (!work_netlink_ask(&found)) return false;
+    for (size_t i = 0; i < found.ways_count; i++) {
+        if (!work_netlink_is_out(&found, i)) continue;
+        conditions->network = true;
+        if (!is_modem("", found.ways[i].name)) conditions->unmetered = true;
+    }
+    return true;
 }
 
 static void note_route(const char *root, const char *name, unsigned long flags, struct work_conditions *conditions)
@@ -111,7 +125,7 @@ void work_conditions_read(const char *root, const char *path, struct work_condit
 {
     struct work_conditions conditions = {.storage_low = is_storage_low(path)};
     if (root == NULL) root = "";
-    if (!read_routes(root, &conditions)) conditions.network = conditions.unmetered = true;
+    if (!(root[0] == '\0' && ask_kernel(&conditions)) && !read_routes(root, &conditions)) conditions.network = conditions.unmetered = true;
     read_power(root, &conditions);
     *ret_conditions = conditions;
 }

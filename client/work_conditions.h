@@ -1,5 +1,6 @@
-/* What holds outside, as Linux tells it: /proc/net/route and ipv6_route (a way out), /sys/class/net (over what), /sys/class/power_supply
- * (charger, battery), statvfs (room on the disk). Under a root that tests and containers may set.
+/* What holds outside, as Linux tells it: rtnetlink (a way out: work_netlink.h), /sys/class/net (over what), /sys/class/power_supply
+ * (charger, battery), statvfs (room on the disk). Under a root that tests and containers may set, and where the kernel may not be asked, the
+ * way out is that of /proc/net/route and ipv6_route.
  *
  * - network: there is a default route. unmetered: and its interface is not a modem's (wwan, ppp, rmnet, or of that DEVTYPE).
  * - charging: a charger is plugged in, or there is no battery at all (of the machine: a mouse's does not count).
