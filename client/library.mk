@@ -47,8 +47,10 @@ CRYPT_PROGRAMS := $(OUT)/crypt/test_crypt $(OUT)/crypt/plays $(OUT)/crypt/kills 
 client-crypt-build: $(CRYPT_PROGRAMS)
 client-crypt: client-crypt-build ## encryption at rest: wrong keys, a change of key that is killed; random schedules on encrypted stores
 	@tests/crypt/run $(OUT)/crypt
-valgrind: unit-build build/setup-valgrind ## the C client library's unit tests under valgrind: in make soak
-	@WRAP='valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite' SECONDS_EACH=1200 tests/run-unit $(filter %/test_client %/test_client_faults %/test_client_reading %/test_client_work %/test_client_work_held %/test_client_sealed %/test_envelope %/test_work,$(UNIT))
+# Not what kills or forks processes on end, and not what Redis and TCP are tried with: unit-asan and unit-tsan run those.
+UNIT_VALGRIND = $(filter-out %_crash %links_world %redis %redis_faults %tcp_faults,$(UNIT))
+valgrind: unit-build client-build build/setup-valgrind ## unit tests and the C client library's own under valgrind: in make soak
+	@tests/run-valgrind 20 $(OUT)/client-tests $(UNIT_VALGRIND)
 bench-pouchdb: tidegate $(OUT)/bench/client bench/pouchdb/node_modules/.ready ## by hand: PouchDB on express-pouchdb beside the C client library, in one run
 	@node bench/pouchdb/run.js $(or $(DOCUMENTS),100000) && bench/client-quick $(or $(DOCUMENTS),100000)
 bench/pouchdb/node_modules/.ready: bench/pouchdb/package-lock.json | build/setup-browser
