@@ -66,6 +66,11 @@ void play_have_no_room(struct play *play, size_t at)
     play->disk_is_full = true;
     for (uint64_t i = play_chance(play, 4); i > 0; i--) play_write(play, at, client->tide, client->keys != NULL);
     client_step(client);
+    if (!play->bare) tide_close(client_open(client, true)); /* a process may begin, to read */
+    for (uint64_t i = play->bare ? 0 : play_chance(play, 60); i > 0; i--) { /* what comes meanwhile comes again */
+        world_happen(&play->world);
+        client_step(client);
+    }
     client_fill_disk(client, false);
     play->disk_is_full = false;
 }
