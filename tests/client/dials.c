@@ -3,8 +3,6 @@
  * nothing of it. What nobody can hear of ends with the heart's own deadline.
  *
  *     dials FOLDER        closes with "N passed" */
-#include <arpa/inet.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +11,7 @@
 #include <uv.h>
 
 #include "client/tide_parts.h"
+#include "tests/support/listener.h"
 
 /* What is heard of must be heard of long before PATIENT_MS; what is not must not be waited for longer than BRIEF_MS. */
 enum { PATIENT_MS = 120000, BRIEF_MS = 300, GUARD_MS = 90000, ATTEMPTS = 3, HEAD_BYTES = 4096 };
@@ -52,9 +51,8 @@ static const struct stage stages[] = {
 
 struct server {
     const struct stage *stage;
-    int listener, port;
+    struct listener at;
     unsigned met;     /* connections */
-    pthread_t thread;
 };
 
 static void *serve(void *ctx)
@@ -63,7 +61,7 @@ static void *serve(void *ctx)
     const struct linger reset = {1, 0};
     int kept[ATTEMPTS * 64], count = 0, fd;
     char head[HEAD_BYTES];
-    while ((fd = accept(server->listener, NULL, NULL)) >= 0) {
+    while ((fd = accept(server->at.fd, NULL, NULL)) >= 0) {
         const char *answer = server->stage->answer;
         server->met++;
         enum peer peer = server->stage->peer;
@@ -75,25 +73,6 @@ static void *serve(void *ctx)
     }
     while (count > 0) close(kept[--count]);
     return NULL;
-}
-
-static void server_begin(struct server *server, const struct stage *stage)
-{
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t bytes = sizeof at;
-    server->stage = stage;
-    server->listener = socket(AF_INET, SOCK_STREAM, 0);
-    if (bind(server->listener, (struct sockaddr *)&at, sizeof at) != 0 || getsockname(server->listener, (struct sockaddr *)&at, &bytes) != 0) exit(7);
-    server->port = ntohs(at.sin_port); /* bound: nobody else gets it */
-    if (stage->peer == PEER_NOBODY) return;
-    if (listen(server->listener, 64) != 0 || pthread_create(&server->thread, NULL, serve, server) != 0) exit(7);
-}
-
-static void server_end(struct server *server)
-{
-    shutdown(server->listener, SHUT_RDWR);
-    if (server->stage->peer != PEER_NOBODY) pthread_join(server->thread, NULL);
-    close(server->listener);
 }
 
 /* ---- the device ---- */
@@ -132,12 +111,12 @@ static bool has_failed(void *ctx) { return ((struct app *)ctx)->failures >= ATTE
 static bool fail_on(const struct stage *stage, const char *folder, int number, bool on_uv)
 {
     struct app app = {.on_uv = on_uv};
-    struct server server = {.port = 0};
+    struct server server = {.stage = stage};
     struct tide *tide;
     char path[4096], url[64], why[256];
-    server_begin(&server, stage);
+    listener_begin(&server.at, stage->peer == PEER_NOBODY ? NULL : serve, &server);
     snprintf(path, sizeof path, "%s/dials-%ld-%d.db", folder, (long)getpid(), number);
-    snprintf(url, sizeof url, "http://%s:%d", stage->host, server.port);
+    snprintf(url, sizeof url, "http://%s:%d", stage->host, server.at.port);
     struct tide_options options = {.path = path, .url = url, .token = "t", .on_event = on_event, .ctx = &app, .retry_base_ms = 1, .retry_most_ms = 10};
     static const char *const two[] = {"127.0.0.2", "127.0.0.1", NULL};
     struct tide_machine machine = {.addresses = strcmp(stage->host, "two.example") == 0 ? two : NULL, .connect_ms = stage->is_heard ? PATIENT_MS : BRIEF_MS};
@@ -153,7 +132,7 @@ static bool fail_on(const struct stage *stage, const char *folder, int number, b
     if (on_uv) uv_run(&app.loop, UV_RUN_DEFAULT);
     else failed = tide_run(tide, GUARD_MS, has_failed, &app);
     tide_close(tide);
-    server_end(&server);
+    listener_end(&server.at);
     if (stage->peer != PEER_NOBODY && server.met == 0) return false;
     bool by_deadline = strcmp(app.why, SYNC_WHY_CONNECT) == 0;
     if (!failed || by_deadline == stage->is_heard) fprintf(stderr, "%d failures, the last: '%s'\n", app.failures, app.why);

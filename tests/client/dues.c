@@ -5,8 +5,6 @@
  * and one say why; what waits for anything but its own deadline fails them all. Nothing may be held after any.
  *
  *     dues FOLDER        closes with "N passed" */
-#include <arpa/inet.h>
-#include <pthread.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +15,7 @@
 
 #include "base/clock.h"
 #include "client/tide_parts.h"
+#include "tests/support/listener.h"
 
 enum { WITHIN_MS = 300, LATE_MS = 200, TRIES = 30, HEAD_BYTES = 65536, DRIP_MS = 20 };
 
@@ -39,8 +38,7 @@ static const struct stage stages[] = {
 
 struct server {
     const struct stage *stage;
-    int listener, port;
-    pthread_t thread;
+    struct listener at;
 };
 
 static void pause_ms(long ms) { nanosleep(&(struct timespec){.tv_nsec = ms * 1000000}, NULL); }
@@ -58,7 +56,7 @@ static void *serve(void *ctx)
     static const char busy[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 2\r\n\r\n{}";
     static char head[HEAD_BYTES];
     int fd;
-    while ((fd = accept(server->listener, NULL, NULL)) >= 0) {
+    while ((fd = accept(server->at.fd, NULL, NULL)) >= 0) {
         ssize_t got = read(fd, head, sizeof head);
         if (got > 0 && server->stage->peer == PEER_DRIPS) drip(fd);
         if (got > 0 && server->stage->peer == PEER_BUSY && send(fd, busy, strlen(busy), MSG_NOSIGNAL) < 0) got = 0;
@@ -66,25 +64,6 @@ static void *serve(void *ctx)
         close(fd);
     }
     return NULL;
-}
-
-static void server_begin(struct server *server, const struct stage *stage)
-{
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t bytes = sizeof at;
-    server->stage = stage;
-    server->listener = socket(AF_INET, SOCK_STREAM, 0);
-    if (bind(server->listener, (struct sockaddr *)&at, sizeof at) != 0 || getsockname(server->listener, (struct sockaddr *)&at, &bytes) != 0) exit(7);
-    server->port = ntohs(at.sin_port);
-    if (stage->peer == PEER_NOBODY) return;
-    if (listen(server->listener, 64) != 0 || pthread_create(&server->thread, NULL, serve, server) != 0) exit(7);
-}
-
-static void server_end(struct server *server)
-{
-    shutdown(server->listener, SHUT_RDWR);
-    if (server->stage->peer != PEER_NOBODY) pthread_join(server->thread, NULL);
-    close(server->listener);
 }
 
 /* Nobody has to wait for it now: neither to write nor to sync. */
@@ -109,7 +88,7 @@ static bool comes_back(struct tide *tide, int64_t *ret_late_ms)
 
 static bool try_stage(const struct stage *stage, const char *folder, int number)
 {
-    struct server server = {.port = 0};
+    struct server server = {.stage = stage};
     struct tide *tide, *second;
     struct tide_reason reason;
     struct tide_options beside;
@@ -117,9 +96,9 @@ static bool try_stage(const struct stage *stage, const char *folder, int number)
     int64_t best_ms = INT64_MAX;
     sqlite3 *other;
     bool good = true, said = false;
-    server_begin(&server, stage);
+    listener_begin(&server.at, stage->peer == PEER_NOBODY ? NULL : serve, &server);
     snprintf(path, sizeof path, "%s/dues-%ld-%d.db", folder, (long)getpid(), number);
-    snprintf(url, sizeof url, "http://127.0.0.1:%d", server.port);
+    snprintf(url, sizeof url, "http://127.0.0.1:%d", server.at.port);
     struct tide_options options = {.path = path, .url = url, .token = "t"};
     beside = (struct tide_options){.path = path};
     if (tide_open(&options, &tide, why, sizeof why) != TIDE_OK || tide_open(&beside, &second, why, sizeof why) != TIDE_OK) return false;
@@ -140,7 +119,7 @@ static bool try_stage(const struct stage *stage, const char *folder, int number)
     sqlite3_close(other);
     tide_close(second);
     tide_close(tide);
-    server_end(&server);
+    listener_end(&server.at);
     return good;
 }
 

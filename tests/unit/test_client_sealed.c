@@ -298,14 +298,20 @@ static bool see(void *ctx, const struct tide_refusal *refusal)
     return true;
 }
 
+/* Both have it; then one of them is offline. */
+static void share_a_note(struct bench *bench, struct client *phone, struct client *laptop)
+{
+    bench_well(tide_put(phone->tide, notes, "notes", "n1", "{\"text\":\"one\"}", NULL));
+    bench_settle(bench);
+    client_network(laptop, false);
+}
+
 static void a_conflict_shows_all_three_in_the_clear_and_is_settled_sealed(void **state)
 {
     struct bench *bench = *state;
     struct client *phone = add(bench, "k1"), *laptop = add(bench, "k1"), *server = add(bench, NULL);
     struct seen seen = {.id = 0};
-    bench_well(tide_put(phone->tide, notes, "notes", "n1", "{\"text\":\"one\"}", NULL));
-    bench_settle(bench);
-    client_network(laptop, false);
+    share_a_note(bench, phone, laptop);
     bench_well(tide_patch(laptop->tide, notes, "notes", "n1", "{\"text\":\"two\"}", NULL));
     bench_well(tide_patch(phone->tide, notes, "notes", "n1", "{\"text\":\"three\"}", NULL));
     client_settle(&phone, 1, 60000);
@@ -358,9 +364,7 @@ static void what_was_refused_sealed_is_not_sent_again_in_the_clear(void **state)
     struct bench *bench = *state;
     struct client *phone = add(bench, "k1"), *laptop = add(bench, "k1"), *server = add(bench, NULL);
     struct seen seen = {.id = 0};
-    bench_well(tide_put(phone->tide, notes, "notes", "n1", "{\"text\":\"one\"}", NULL));
-    bench_settle(bench);
-    client_network(laptop, false);
+    share_a_note(bench, phone, laptop);
     bench_well(tide_put(laptop->tide, notes, "notes", "n1", "{\"text\":\"two\"}", NULL));
     bench_well(tide_delete(phone->tide, notes, "notes", "n1", NULL));
     client_settle(&phone, 1, 60000);
