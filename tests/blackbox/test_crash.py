@@ -18,7 +18,7 @@ def test_kill_9_under_load_loses_and_repeats_nothing(make_server, tmp_path):
     """Of all processes at once: of serve, or of each gateway and worker."""
     one = make_server(namespaces=namespaces(tmp_path)).start()
     random.seed(SEED)
-    load = Load(one, "kill -9", 12, 400)
+    load = Load(one, "kill -9", 12, 250)
     for _ in range(ROUNDS):
         load.swarm.for_a_while(random.uniform(0.02, 0.4))
         one.kill()
