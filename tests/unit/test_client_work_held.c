@@ -173,8 +173,8 @@ static void the_servers_word_to_come_back_later_is_kept(void **state)
     client_kill(ana);
     machine.post = put_off;
     bench_well(tide_open_on(&options, &machine, &second, NULL, 0));
-    for (unsigned progress = 0; progress < 2; progress++) {
-        asked = progress == 0 ? 1 : 0; /* without, it is a failure with its backoff, which is the lesser here */
+    for (unsigned first = 0; first < 2; first++) {
+        asked = first; /* the log that it says at first is progress; without any it is a failure with its backoff, which is the lesser here */
         bench_well(tide_subscribe(second, cart, NULL));
         bench_well(tide_work_add(second, &(struct tide_work){.name = "upload"}, TIDE_REPLACE));
         bench_well(tide_run_due(second, 600000, &due));
