@@ -186,6 +186,8 @@ static void write_self(struct store *store)
               self->seq, self->runs, self->fork_at, self->clock.boot, self->clock.boot_ms, self->clock.wall_ms, self->clock.server_ms);
 }
 
+enum err store_read_err(const struct store *store) { return store->is_open ? ERR_OK : store->err; }
+
 struct store_self *store_self(struct store *store) { return &store->self; }
 
 void store_refresh(struct store *store)

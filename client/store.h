@@ -164,6 +164,7 @@ void store_rollback(struct store *store);
 void store_fail(struct store *store, enum err err); /* the transaction is to be undone */
 bool store_is_open(const struct store *store);      /* within a transaction */
 struct store_self *store_self(struct store *store); /* to be changed within a transaction only */
+enum err store_read_err(const struct store *store); /* of the last reading, outside of a transaction: what seemed not to be there could not be read */
 void store_refresh(struct store *store);            /* reads `self` anew, outside of one */
 uint64_t store_version(struct store *store);        /* differs once another connection has committed */
 

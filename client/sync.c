@@ -270,10 +270,18 @@ void sync_set_reachable(struct sync *sync, bool reachable, const struct store_mo
     sync_tell(sync);
 }
 
+static void ping(struct sync *sync, int64_t patience_ms)
+{
+    buf_add_text(&sync->out, "{\"type\":\"ping\"}\n");
+    sync->pinged_ms = sync->now->boot_ms;
+    sync->patience_ms = patience_ms < sync->heartbeat_ms ? patience_ms : sync->heartbeat_ms;
+}
+
 void sync_network_came(struct sync *sync, const struct store_moment *now)
 {
-    if (sync->state != SYNC_WAITING || sync->waits_as_told) return;
     sync_enter(sync, now);
+    if (sync->state == SYNC_LIVE && sync->pinged_ms == 0) ping(sync, SYNC_PROBE_MS);
+    if (sync->state != SYNC_WAITING || sync->waits_as_told) return;
     sync->attempts = 0;
     rest(sync, 0);
     sync_tell(sync);
@@ -380,7 +388,7 @@ int64_t sync_deadline(const struct sync *sync)
     if (sync->state == SYNC_CONNECTING) return sync->connecting_ms + sync->options.connect_ms;
     if (sync->state == SYNC_GREETING) return sync->greeted_ms + SYNC_HELLO_MS;
     if (sync->state != SYNC_LIVE) return SYNC_NEVER;
-    due = sync->pinged_ms > 0 ? sync->pinged_ms + sync->heartbeat_ms : sync->heard_ms + 2 * sync->heartbeat_ms;
+    due = sync->pinged_ms > 0 ? sync->pinged_ms + sync->patience_ms : sync->heard_ms + 2 * sync->heartbeat_ms;
     for (size_t i = 0; i < sync->spaces_count; i++) {
         if (sync->spaces[i].resend_ms > 0) due = earliest(due, sync->spaces[i].resend_ms);
         if (sync->spaces[i].reopen_ms > 0) due = earliest(due, sync->spaces[i].reopen_ms);
@@ -392,14 +400,11 @@ static void tick_live(struct sync *sync)
 {
     int64_t now_ms = sync->now->boot_ms;
     bool due = false;
-    if (sync->pinged_ms > 0 && now_ms >= sync->pinged_ms + sync->heartbeat_ms) {
-        sync_give_up(sync, "nothing was heard for three heartbeats", -1);
+    if (sync->pinged_ms > 0 && now_ms >= sync->pinged_ms + sync->patience_ms) {
+        sync_give_up(sync, sync->patience_ms < sync->heartbeat_ms ? "nothing was heard since the network changed" : "nothing was heard for three heartbeats", -1);
         return;
     }
-    if (sync->pinged_ms == 0 && now_ms >= sync->heard_ms + 2 * sync->heartbeat_ms) {
-        buf_add_text(&sync->out, "{\"type\":\"ping\"}\n");
-        sync->pinged_ms = now_ms;
-    }
+    if (sync->pinged_ms == 0 && now_ms >= sync->heard_ms + 2 * sync->heartbeat_ms) ping(sync, sync->heartbeat_ms);
     for (size_t i = 0; i < sync->spaces_count; i++) {
         struct sync_space *here = &sync->spaces[i];
         if (here->resend_ms > 0 && now_ms >= here->resend_ms) {

@@ -34,6 +34,7 @@ enum {
     SYNC_MESSAGE_BYTES = 262144,     /* frames are put together up to this */
     SYNC_INFLIGHT = 48,              /* unanswered pushes on their way to a space, unless the server says fewer */
     SYNC_CONNECT_MS = 10000,         /* without a connection: the attempt is given up, whatever the wire has to say of it */
+    SYNC_PROBE_MS = 10000,           /* without a sign of life after the network changed: the connection is given up */
     SYNC_HELLO_MS = 15000,           /* without a welcome: the connection is given up */
     SYNC_HTTP_PUSHES = 256, SYNC_HTTP_BYTES = 1048576, SYNC_HTTP_OPENS = 256
 };
@@ -96,7 +97,8 @@ void sync_start(struct sync *sync, enum sync_mode mode, const struct store_momen
 void sync_stop(struct sync *sync);
 void sync_set_token(struct sync *sync, struct span token, const struct store_moment *now);
 void sync_set_reachable(struct sync *sync, bool reachable, const struct store_moment *now);
-/* A network came, or another one: what waits out a backoff of its own tries now. What waits as the server said goes on waiting. */
+/* A network came, or another one: what waits out a backoff of its own tries now. What waits as the server said goes on waiting. A connection is
+ * asked for a sign of life: it may have gone with the network that it came by. */
 void sync_network_came(struct sync *sync, const struct store_moment *now);
 /* The app wrote, subscribed, settled a refusal: look at the store again. */
 void sync_look(struct sync *sync, const struct store_moment *now);

@@ -61,6 +61,7 @@ struct sync {
     bool waits_as_told;    /* by the server */
     int64_t connecting_ms; /* SYNC_CONNECTING began */
     int64_t heard_ms, greeted_ms, pinged_ms, heartbeat_ms;
+    int64_t patience_ms;   /* for the answer to a ping */
     bool token_asked;
     int64_t token_asked_ms;
     unsigned inflight_max;

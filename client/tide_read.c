@@ -26,8 +26,10 @@ enum tide_code tide_get(struct tide *tide, const char *space, const char *collec
     if (space == NULL || collection == NULL || id == NULL) return tide_fail(tide, TIDE_INVALID, "space, collection and id are needed");
     arena_reset(&tide->arena);
     struct store_space found = store_space_find(tide->store, span_text(space));
-    if (found.id == 0 || !store_doc_find(tide->store, &tide->arena, found.id, span_text(collection), span_text(id), &doc) || doc.body.at == NULL)
-        return tide_fail(tide, TIDE_NOT_FOUND, "%.80s has no %.32s/%.80s", space, collection, id);
+    bool there = found.id != 0 && store_doc_find(tide->store, &tide->arena, found.id, span_text(collection), span_text(id), &doc) && doc.body.at != NULL;
+    enum err err = store_read_err(tide->store);
+    if (err != ERR_OK) return tide_fail_err(tide, err);
+    if (!there) return tide_fail(tide, TIDE_NOT_FOUND, "%.80s has no %.32s/%.80s", space, collection, id);
     size_t bytes = strlen(space) + strlen(collection) + strlen(id) + doc.body.bytes + doc.user.bytes + 5;
     struct tide_doc *made = malloc(sizeof *made + bytes);
     if (made == NULL) return tide_fail_err(tide, ERR_MEMORY);
@@ -135,6 +137,8 @@ enum tide_code tide_spaces(struct tide *tide, bool (*each)(void *ctx, const stru
     int64_t *ids;
     arena_reset(&tide->arena);
     size_t count = store_spaces_all(tide->store, &tide->arena, &ids);
+    enum err err = store_read_err(tide->store);
+    if (err != ERR_OK) return tide_fail_err(tide, err);
     for (size_t i = 0; i < count; i++) {
         uint64_t *pending;
         struct store_space space = store_space_get(tide->store, ids[i]);

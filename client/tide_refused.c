@@ -15,10 +15,12 @@ enum tide_code tide_refused(struct tide *tide, bool (*each)(void *ctx, const str
     struct arena arena;
     int64_t past = 0;
     bool more = true;
+    enum err err = ERR_OK;
     arena_init(&arena, TIDE_ARENA_BYTES_MAX);
     while (more) {
         arena_reset(&arena);
         size_t count = store_refused_list(tide->store, &arena, past, BATCH, false, &list);
+        err = store_read_err(tide->store);
         more = count == BATCH;
         for (size_t i = 0; i < count; i++) {
             struct store_space space = store_space_get(tide->store, list[i].space);
@@ -31,7 +33,7 @@ enum tide_code tide_refused(struct tide *tide, bool (*each)(void *ctx, const str
         }
     }
     arena_fini(&arena);
-    return TIDE_OK;
+    return err == ERR_OK ? TIDE_OK : tide_fail_err(tide, err);
 }
 
 /* By what the caller says, or by the same operations once more. */

@@ -254,6 +254,8 @@ enum tide_code tide_barrier(struct tide *tide, uint64_t *ret_barrier)
     uint64_t last = 0;
     arena_init(&arena, TIDE_ARENA_BYTES_MAX);
     size_t count = store_spaces_all(tide->store, &arena, &ids);
+    enum err err = store_read_err(tide->store);
+    if (err != ERR_OK) code = tide_fail_err(tide, err);
     for (size_t i = 0; i < count && code == TIDE_OK; i++) {
         struct store_space space = store_space_get(tide->store, ids[i]);
         if (space.wanted && space.closed[0] == '\0') code = tide_write_ops(tide, space.name, SPAN_LITERAL("[]"), 0, &last);
@@ -269,7 +271,7 @@ bool tide_barrier_passed(struct tide *tide, uint64_t barrier)
     uint64_t *ids;
     arena_reset(&tide->arena);
     size_t count = store_push_ids(tide->store, &tide->arena, 0, &ids);
-    return count == 0 || ids[0] > barrier;
+    return store_read_err(tide->store) == ERR_OK && (count == 0 || ids[0] > barrier);
 }
 
 struct waiting {

@@ -65,6 +65,40 @@ static uint64_t documents(struct client *client)
     return count;
 }
 
+static bool see_refusal(void *ctx, const struct tide_refusal *refusal)
+{
+    (void)ctx;
+    (void)refusal;
+    return true;
+}
+
+/* A table that is not there stands for a disk that cannot be read. */
+static void what_cannot_be_read_is_not_taken_for_nothing(void **state)
+{
+    struct bench *bench = *state;
+    struct client *ana = bench_add(bench, "ana");
+    struct tide_doc *doc = NULL;
+    uint64_t barrier = 0, count = 0;
+    sqlite3 *db;
+    bench_well(tide_subscribe(ana->tide, cart, NULL));
+    bench_well(tide_put(ana->tide, cart, "items", "tea", "{\"qty\":1}", NULL));
+    bench_well(tide_barrier(ana->tide, &barrier));
+    assert_int_equal(sqlite3_open(ana->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "ALTER TABLE documents RENAME TO a; ALTER TABLE spaces RENAME TO b; ALTER TABLE outbox RENAME TO c; ALTER TABLE refused RENAME TO d", NULL, NULL, NULL), SQLITE_OK);
+    enum tide_code got = tide_get(ana->tide, cart, "items", "tea", &doc);
+    assert_true(got != TIDE_OK && got != TIDE_NOT_FOUND);
+    assert_false(tide_barrier_passed(ana->tide, barrier));
+    assert_true(tide_barrier(ana->tide, &barrier) != TIDE_OK);
+    assert_true(tide_spaces(ana->tide, count_spaces, &count) != TIDE_OK);
+    assert_true(tide_refused(ana->tide, see_refusal, NULL) != TIDE_OK);
+    assert_int_equal(sqlite3_exec(db, "ALTER TABLE a RENAME TO documents; ALTER TABLE b RENAME TO spaces; ALTER TABLE c RENAME TO outbox; ALTER TABLE d RENAME TO refused", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    bench_settle(bench);
+    assert_true(tide_barrier_passed(ana->tide, barrier));
+    bench_shows(ana, cart, "items", "tea", "{\"qty\":1}");
+    bench_well(tide_refused(ana->tide, see_refusal, NULL));
+}
+
 static void a_first_sync_that_was_killed_goes_on_where_it_was(void **state)
 {
     struct bench *bench = *state;
@@ -216,7 +250,7 @@ static void processes_that_make_one_store_at_once_all_have_it(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_full_disk_refuses_a_write_and_changes_nothing), TEST(what_comes_while_the_disk_is_full_comes_again),
+        TEST(what_cannot_be_read_is_not_taken_for_nothing), TEST(a_full_disk_refuses_a_write_and_changes_nothing), TEST(what_comes_while_the_disk_is_full_comes_again),
         TEST(a_first_sync_that_was_killed_goes_on_where_it_was), TEST(a_copy_that_differs_from_the_servers_is_taken_again),
         TEST(a_connection_that_never_comes_is_given_up_and_tried_again), TEST(namespaces_that_the_app_vouches_for_refuse_at_once),
         TEST(processes_that_make_one_store_at_once_all_have_it)};

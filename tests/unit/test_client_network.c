@@ -286,6 +286,44 @@ static void a_network_does_not_shorten_what_the_server_asked_for(void **state)
     assert_true(status.state == TIDE_WAITING && status.next_ms >= 60000);
 }
 
+static enum tide_state state_of(struct client *client)
+{
+    struct tide_status status;
+    tide_status(client->tide, &status);
+    return status.state;
+}
+
+static void another_network(struct client *client)
+{
+    struct store_moment now = tide_now(client->tide);
+    assert_int_equal(state_of(client), TIDE_LIVE);
+    sync_network_came(client->tide->sync, &now);
+}
+
+static void a_connection_that_does_not_outlive_its_network_is_found_out_soon(void **state)
+{
+    struct bench *bench = *state;
+    struct client *ana = bench_add(bench, "ana");
+    size_t bytes;
+    bench_settle(bench);
+    another_network(ana);
+    bench_settle(bench); /* it is answered */
+    bench->world.rig.now_ms += SYNC_PROBE_MS;
+    tide_poll(ana->tide);
+    assert_int_equal(state_of(ana), TIDE_LIVE);
+    another_network(ana);
+    assert_non_null(strstr(tide_io_output(ana->tide, &bytes), "ping"));
+    bench->world.rig.now_ms += SYNC_PROBE_MS - 1;
+    tide_poll(ana->tide);
+    assert_false(tide_io_wants_close(ana->tide));
+    bench->world.rig.now_ms += 1;
+    tide_poll(ana->tide);
+    assert_true(tide_io_wants_close(ana->tide));
+    client_cut(ana);
+    bench_settle(bench);
+    assert_int_equal(state_of(ana), TIDE_LIVE);
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, begin_anew)
 #define DEVICE_TEST(name) cmocka_unit_test_setup_teardown(name, bench_set_up, bench_tear_down)
 
@@ -294,6 +332,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_default_route_over_what_is_up_with_an_address_is_a_way_out), TEST(what_leads_nowhere_is_no_way_out), TEST(each_hop_of_a_route_is_a_way),
         TEST(another_gateway_or_address_is_another_network_and_another_order_is_none), TEST(what_is_cut_anywhere_is_read_as_far_as_it_goes),
-        DEVICE_TEST(a_network_that_comes_is_tried_at_once_and_what_is_no_other_one_is_not), DEVICE_TEST(a_network_does_not_shorten_what_the_server_asked_for)};
+        DEVICE_TEST(a_network_that_comes_is_tried_at_once_and_what_is_no_other_one_is_not), DEVICE_TEST(a_network_does_not_shorten_what_the_server_asked_for),
+        DEVICE_TEST(a_connection_that_does_not_outlive_its_network_is_found_out_soon)};
     return cmocka_run_group_tests_name("client_network", tests, NULL, NULL);
 }
