@@ -121,7 +121,7 @@ static bool fits(const struct device_key *key, const char *space, const char *co
 enum tide_key_answer device_keys_ask(void *ctx, const char *space, const char *collection, const char *key_id, struct tide_key *ret_key)
 {
     const struct device_keys *keys = &((struct device_told *)ctx)->keys;
-    enum tide_key_answer answer = TIDE_KEY_PLAIN;
+    enum tide_key_answer answer = key_id == NULL ? TIDE_KEY_PLAIN : TIDE_KEY_MISSING; /* a body that names a key is sealed, whatever the lines say */
     for (size_t i = 0; i < keys->count; i++) {
         if (!fits(&keys->all[i], space, collection)) continue;
         answer = TIDE_KEY_MISSING;

@@ -104,9 +104,10 @@ enum seal_state seal_open(const struct seal *seal, const struct seal_place *plac
     if (seal->key == NULL) return what == ENVELOPE_GOOD ? SEAL_LOCKED : SEAL_NONE;
     enum seal_answer answer = seal->key(seal->ctx, place->space, place->collection, what == ENVELOPE_GOOD ? envelope.key : span_of("", 0), &key);
     enum seal_state state = SEAL_BROKEN;
-    if (answer == SEAL_ANSWER_PLAIN) state = SEAL_NONE;
+    /* Where the app knows nothing of a key, the body is sealed all the same. */
+    if (what == ENVELOPE_GOOD && answer != SEAL_ANSWER_HERE) state = SEAL_LOCKED;
+    else if (answer == SEAL_ANSWER_PLAIN) state = SEAL_NONE;
     else if (what == ENVELOPE_NONE) state = SEAL_BARE;
-    else if (what == ENVELOPE_GOOD && answer == SEAL_ANSWER_MISSING) state = SEAL_LOCKED;
     else if (what == ENVELOPE_GOOD && opens(&envelope, &key, place, arena, &failed, ret_body)) state = SEAL_OPENED;
     seal_wipe(&key);
     return failed ? SEAL_LOCKED : state;

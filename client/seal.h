@@ -24,7 +24,7 @@ enum { SEAL_KEY_BYTES = 32 };
 enum seal_state {
     SEAL_NONE = 0,   /* of a collection that is not encrypted */
     SEAL_OPENED = 1,
-    SEAL_LOCKED = 2, /* its key is not there */
+    SEAL_LOCKED = 2, /* its key is not there, or the app does not know that its collection is encrypted */
     SEAL_BROKEN = 3, /* it does not open: altered, moved, of another key, or of a form that is not known */
     SEAL_BARE = 4    /* in the clear where it should be sealed: who wrote it need not have had the key */
 };

@@ -194,8 +194,8 @@ void store_doc_begin_run(struct store *store, struct store_space *space);
 void store_doc_drop_unnamed(struct store *store, struct store_space *space, int64_t now_ms);
 /* Sets what is shown. `pending` is its new count. A row is made where there is none; its id is returned. */
 int64_t store_doc_show(struct store *store, int64_t space, const struct store_doc *doc, struct span body, uint64_t pending, int64_t now_ms);
-/* As it came, or as it is to be sent. */
-bool store_doc_is_sealed(struct store *store, int64_t space, struct span collection, struct span id);
+/* As it came (`bare_too`: or should have come), or as it is to be sent. */
+bool store_doc_is_sealed(struct store *store, int64_t space, struct span collection, struct span id, bool bare_too);
 /* Documents that are sealed and not open, or in the clear where they should be sealed (`seal`: enum seal_state above 1), by the key that
  * would open them. The next such group past *group (all 0: the first), texts in the arena; then the next document of it past `doc`. */
 struct store_closed {
@@ -244,6 +244,7 @@ void store_push_renumber(struct store *store);
 int64_t store_refused_add(struct store *store, const struct store_push *push, struct span code, struct span message, struct span server, int64_t now_ms);
 bool store_refused_get(struct store *store, struct arena *arena, int64_t id, struct store_refused *ret_refused);
 size_t store_refused_list(struct store *store, struct arena *arena, int64_t past, size_t max, bool unasked, struct store_refused **ret_list);
+bool store_refused_is_sealed(struct store *store, int64_t id); /* it was sent sealed */
 void store_refused_asked(struct store *store, int64_t id);
 bool store_refused_remove(struct store *store, int64_t id); /* false: there was none */
 uint64_t store_refused_count(struct store *store);

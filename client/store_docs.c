@@ -210,16 +210,21 @@ int64_t store_doc_show(struct store *store, int64_t space, const struct store_do
     return doc->doc;
 }
 
-bool store_doc_is_sealed(struct store *store, int64_t space, struct span collection, struct span id)
+enum { SEAL_LEAST = 2, SEAL_MOST = 4 }; /* locked to bare */
+
+bool store_doc_is_sealed(struct store *store, int64_t space, struct span collection, struct span id, bool bare_too)
 {
-    sqlite3_stmt *row = store_bind(store, "SELECT 1 FROM documents WHERE space = ? AND collection = ? AND id = ? AND (seal > 0 OR EXISTS (SELECT 1 FROM outbox_documents"
-                                   " JOIN outbox ON outbox.id = push WHERE outbox_documents.doc = documents.doc AND plain IS NOT NULL))", "itt", space, collection, id);
+    /* Of a push that seals some of its bodies, those that it sends otherwise than they are in the clear. */
+    sqlite3_stmt *row = store_bind(store, "SELECT 1 FROM documents WHERE space = ? AND collection = ? AND id = ? AND (seal BETWEEN 1 AND ? OR EXISTS (SELECT 1"
+                                   " FROM outbox_documents JOIN outbox ON outbox.id = push, json_each(ops) AS op WHERE outbox_documents.doc = documents.doc AND plain IS NOT NULL"
+                                   " AND json_extract(op.value, '$.collection') = documents.collection AND json_extract(op.value, '$.id') = documents.id"
+                                   " AND json_extract(op.value, '$.body') IS NOT json_extract(plain, '$[' || op.key || '].body')))", "itti", space, collection, id,
+                                   (int64_t)(bare_too ? SEAL_MOST : SEAL_MOST - 1));
     bool found = store_next(store, row);
     if (found) store_done(row);
     return found;
 }
 
-enum { SEAL_LEAST = 2, SEAL_MOST = 4 }; /* locked to bare */
 /* As the index documents_closed has it. */
 #define KEY_ID "CASE WHEN json_valid(sealed) THEN ifnull(json_extract(sealed, '$.key'), '') ELSE '' END"
 #define GROUP "SELECT seal, space, collection, " KEY_ID " FROM documents WHERE seal > 1 AND "

@@ -49,6 +49,14 @@ size_t store_refused_list(struct store *store, struct arena *arena, int64_t past
     return store->err == ERR_OK ? count : 0;
 }
 
+bool store_refused_is_sealed(struct store *store, int64_t id)
+{
+    sqlite3_stmt *row = store_bind(store, "SELECT 1 FROM refused WHERE id = ? AND sealed", "i", id);
+    bool found = store_next(store, row);
+    if (found) store_done(row);
+    return found;
+}
+
 void store_refused_asked(struct store *store, int64_t id) { store_run(store, "UPDATE refused SET asked = 1 WHERE id = ?", "i", id); }
 
 bool store_refused_remove(struct store *store, int64_t id)

@@ -135,8 +135,9 @@ struct tide_written {
 
 /* tide_seal.c */
 void tide_seal_set_up(struct tide *tide);
-/* Within the transaction of the write: seals what is to be sealed. A patch of a sealed document becomes the whole of it. */
-enum tide_code tide_seal_ops(struct tide *tide, struct store_space *space, struct tide_written *written);
+/* Within the transaction of the write: seals what is to be sealed. A patch of a sealed document becomes the whole of it. `was_sealed`: these
+ * settle a push that was, so if none of them is to be sealed now, that is TIDE_KEY. */
+enum tide_code tide_seal_ops(struct tide *tide, struct store_space *space, struct tide_written *written, bool was_sealed);
 enum tide_code tide_open_closed(struct tide *tide, bool broken_too); /* tide_open_sealed() */
 /* What a patch leaves of an object (NULL: of nothing), in the arena. At NULL: out of memory. */
 struct span tide_seal_patched(struct arena *arena, struct span body, struct json_value patch);

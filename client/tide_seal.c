@@ -146,6 +146,15 @@ static void add_op(struct buf *out, struct json_value op, struct span body)
     buf_add_char(out, '}');
 }
 
+/* By an app that says its collection is not encrypted, over what is: one of the two is wrong, and it would go out in the clear. */
+static enum tide_code refuse_clear(struct tide *tide, const struct store_space *space, const struct op *op, struct standing before)
+{
+    bool closed = before.body.at != NULL && before.seal != TIDE_SEAL_BARE && store_doc_is_sealed(tide->store, space->id, op->collection, op->id, false);
+    return !closed ? TIDE_OK
+                   : tide_fail(tide, TIDE_KEY, "%.*s/%.*s is encrypted, and options.on_key says that its collection is not. Delete it first, if it is not wanted",
+                               (int)op->collection.bytes, op->collection.at, (int)(op->id.bytes < 80 ? op->id.bytes : 80), op->id.at);
+}
+
 /* One operation: as it is in the clear, and as it is sent. */
 static enum tide_code seal_op(struct tide *tide, const struct store_space *space, const struct op *op, struct json_value raw, struct standing before, struct tide_written *made,
                               struct standing *ret_after, bool *any)
@@ -159,6 +168,7 @@ static enum tide_code seal_op(struct tide *tide, const struct store_space *space
     buf_init(&envelope, LIMIT_DOCUMENT_BYTES_MAX);
     if (op->kind == OP_DELETE && answer == SEAL_ANSWER_MISSING) answer = SEAL_ANSWER_PLAIN; /* it says nothing */
     if (err != ERR_OK || answer == SEAL_ANSWER_MISSING) code = tide_fail(tide, TIDE_KEY, "there is no key to write %.*s with", (int)op->collection.bytes, op->collection.at);
+    if (code == TIDE_OK && answer == SEAL_ANSWER_PLAIN && op->kind != OP_DELETE) code = refuse_clear(tide, space, op, before);
     if (code == TIDE_OK && answer == SEAL_ANSWER_HERE) code = apply(tide, space, op, before, ret_after);
     if (code == TIDE_OK && answer == SEAL_ANSWER_HERE && ret_after->body.at != NULL) {
         err = seal_close(&tide->view.seal, &key, &place, ret_after->body, &envelope);
@@ -181,14 +191,21 @@ static enum tide_code refuse_bare(struct tide *tide, const struct store_space *s
 {
     for (size_t i = 0; i < written->count; i++) {
         const struct op *op = &written->ops[i];
-        if (op->kind == OP_DELETE || !store_doc_is_sealed(tide->store, space->id, op->collection, op->id)) continue;
+        if (op->kind == OP_DELETE || !store_doc_is_sealed(tide->store, space->id, op->collection, op->id, true)) continue;
         return tide_fail(tide, TIDE_KEY, "%.*s/%.*s is encrypted: open the store with options.on_key to write it", (int)op->collection.bytes, op->collection.at,
                          (int)(op->id.bytes < 80 ? op->id.bytes : 80), op->id.at);
     }
     return TIDE_OK;
 }
 
-enum tide_code tide_seal_ops(struct tide *tide, struct store_space *space, struct tide_written *written)
+static bool only_deletes(const struct tide_written *written)
+{
+    size_t i = 0;
+    while (i < written->count && written->ops[i].kind == OP_DELETE) i++;
+    return i == written->count;
+}
+
+enum tide_code tide_seal_ops(struct tide *tide, struct store_space *space, struct tide_written *written, bool was_sealed)
 {
     struct tide_written made = {.count = 0};
     struct json_value array, raw;
@@ -208,6 +225,7 @@ enum tide_code tide_seal_ops(struct tide *tide, struct store_space *space, struc
         buf_add_char(&made.sealed, i == 0 ? '[' : ',');
         code = seal_op(tide, space, &written->ops[i], raw, stands(tide, space, written, left, i), &made, &left[i], &any);
     }
+    if (code == TIDE_OK && was_sealed && !any && !only_deletes(written)) code = tide_fail(tide, TIDE_KEY, "it was encrypted, and options.on_key says that its collection is not");
     buf_add_char(&made.text, ']');
     buf_add_char(&made.sealed, ']');
     if (code == TIDE_OK && any && (!buf_ok(&made.text) || !buf_ok(&made.sealed))) code = tide_fail(tide, TIDE_TOO_LARGE, "a push of more than %zu bytes", written->text.max);
@@ -240,6 +258,7 @@ static bool may_open(struct tide *tide, const struct store_closed *group, const 
     enum seal_answer answer = ask_key(tide, span_text(space), group->collection, named ? group->key : SPAN_LITERAL(""), &key);
     seal_wipe(&key);
     if (group->seal == (int)SEAL_BARE) return answer == SEAL_ANSWER_PLAIN;
+    if (group->seal == (int)SEAL_LOCKED) return answer == SEAL_ANSWER_HERE;
     return answer != SEAL_ANSWER_MISSING;
 }
 

@@ -83,8 +83,8 @@ static enum tide_code add_push(struct tide *tide, struct span space_name, struct
     struct store_self *self = store_self(tide->store);
     struct store_space space = store_space_make(tide->store, space_name);
     struct store_push push = {.id = self->next_push++, .space = space.id, .made = now};
-    bool settled = settles == 0 || store_refused_remove(tide->store, settles);
-    enum tide_code code = settled ? tide_seal_ops(tide, &space, written) : TIDE_OK;
+    bool was_sealed = settles != 0 && store_refused_is_sealed(tide->store, settles), settled = settles == 0 || store_refused_remove(tide->store, settles);
+    enum tide_code code = settled ? tide_seal_ops(tide, &space, written, was_sealed) : TIDE_OK;
     if (code != TIDE_OK) {
         store_rollback(tide->store);
         return code;

@@ -114,7 +114,7 @@ struct tide_key {
     unsigned char bytes[TIDE_KEY_BYTES];
 };
 enum tide_key_answer {
-    TIDE_KEY_PLAIN = 0,      /* this collection is not encrypted */
+    TIDE_KEY_PLAIN = 0,      /* this collection is not encrypted; a body in it that is sealed all the same is locked, and not written over */
     TIDE_KEY_HERE = 1,       /* *ret_key is it */
     TIDE_KEY_MISSING = 2     /* it is encrypted, and the key is not to be had now */
 };

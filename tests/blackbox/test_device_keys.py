@@ -46,6 +46,26 @@ def test_bodies_are_sealed_for_those_who_have_the_key_and_for_nobody_else(server
     assert till.run("get", space, "workouts/w2") == [{"kind": "row"}]
 
 
+def test_what_is_sealed_by_a_key_that_the_file_does_not_name_is_kept(server, tmp_path):
+    of_notes, of_workouts = (f"{place} {hex_key()}" for place in ("notes:*/notes k2", "workouts:*/workouts k1"))
+    both = key_file(tmp_path, "both", of_notes, of_workouts)
+    phone = Cli(tmp_path, server, options=both)
+    tablet = Cli(tmp_path, server, phone.user, options=key_file(tmp_path, "notes", of_notes))
+    space = f"workouts:{phone.user}"
+    phone.run("put", space, "workouts/w1", '{"kind":"run"}')
+    phone.sync()
+    tablet.sync(space)
+    assert "locked" in tablet.run("get", space, "workouts/w1", code=78)
+    assert tablet.run("list", space, "workouts")[0]["seal"] == "locked"
+    assert "encrypted" in tablet.run("patch", space, "workouts/w1", '{"x":1}', code=78)
+    assert "encrypted" in tablet.run("put", space, "workouts/w1", '{"x":1}', code=78)
+    tablet.sync()
+    phone.sync()
+    assert phone.run("get", space, "workouts/w1") == [{"kind": "run"}]
+    tablet.options = both
+    assert tablet.run("get", space, "workouts/w1") == [{"kind": "run"}]
+
+
 def test_a_key_comes_from_a_descriptor_too(tmp_path):
     with open(key_file(tmp_path, "keys", f"workouts:ana/workouts k1 {hex_key()}")[1]) as keys:
         line = [BINARY, "device", "--db", str(tmp_path / "a.db"), "--keys", f"/dev/fd/{keys.fileno()}", "put", "workouts:ana", "workouts/w1", "{}"]

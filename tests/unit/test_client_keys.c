@@ -1,0 +1,160 @@
+/* Keys of bodies that come and go: what an app that knows nothing of a key does to what is sealed, and how often it is asked. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/support/client_bench.h"
+#include "tests/support/unit.h"
+
+static const char gym[] = "workouts:ana", diary[] = "notes:ana";
+static const char run[] = "{\"kind\":\"run\",\"secret\":1.10}";
+
+static bool none_of_them(const char *space, const char *collection)
+{
+    (void)space, (void)collection;
+    return false;
+}
+
+static bool all_but_samples(const char *space, const char *collection)
+{
+    (void)space;
+    return strcmp(collection, "samples") != 0;
+}
+
+/* Opens the store (again) with keys, for the collections that `is_sealed` names. */
+static void open_with(struct client *client, const char *keys, bool (*is_sealed)(const char *space, const char *collection))
+{
+    if (client->tide != NULL) client_kill(client);
+    client->keys = keys;
+    client->is_sealed = is_sealed;
+    client->keys_asked = 0;
+    client_begin(client);
+}
+
+static struct client *add(struct bench *bench, const char *keys, bool (*is_sealed)(const char *space, const char *collection))
+{
+    struct client *client = bench_add(bench, "ana");
+    open_with(client, keys, is_sealed);
+    bench_well(tide_subscribe(client->tide, gym, NULL));
+    bench_well(tide_subscribe(client->tide, diary, NULL));
+    return client;
+}
+
+static enum tide_seal seal_of(struct client *client, const char *space, const char *collection, const char *id)
+{
+    struct tide_doc *doc = NULL;
+    bench_well(tide_get(client->tide, space, collection, id, &doc));
+    enum tide_seal seal = doc->seal;
+    tide_doc_free(doc);
+    return seal;
+}
+
+static void what_is_sealed_is_kept_by_an_app_that_says_its_collection_is_plain(void **state)
+{
+    struct bench *bench = *state;
+    struct client *phone = add(bench, "k1", NULL), *watch = add(bench, "k1", none_of_them);
+    bench_well(tide_put(phone->tide, gym, "workouts", "w1", run, NULL));
+    bench_well(tide_put(phone->tide, gym, "workouts", "w2", run, NULL));
+    bench_settle(bench);
+    assert_int_equal(seal_of(watch, gym, "workouts", "w1"), TIDE_SEAL_LOCKED);
+    assert_int_equal(tide_put(watch->tide, gym, "workouts", "w1", "{}", NULL), TIDE_KEY);
+    assert_int_equal(tide_patch(watch->tide, gym, "workouts", "w1", "{\"x\":1}", NULL), TIDE_KEY);
+    assert_non_null(strstr(tide_message(watch->tide), "encrypted"));
+    bench_well(tide_put(watch->tide, gym, "workouts", "w3", "{\"kind\":\"row\"}", NULL)); /* its own, in the clear */
+    bench_well(tide_push(watch->tide, gym, "[{\"op\":\"delete\",\"collection\":\"workouts\",\"id\":\"w2\"},"
+                                           "{\"op\":\"put\",\"collection\":\"workouts\",\"id\":\"w2\",\"body\":{\"kind\":\"new\"}}]", NULL)); /* knowingly */
+    bench_settle(bench);
+    bench_shows(phone, gym, "workouts", "w1", run);
+    bench_shows(phone, gym, "workouts", "w2", "{\"kind\":\"new\"}");
+    assert_int_equal(seal_of(phone, gym, "workouts", "w3"), TIDE_SEAL_BARE);
+    /* Whoever opens the store with the key has it, however often it was opened by one without. */
+    open_with(watch, "k1", none_of_them);
+    bench_well(tide_open_sealed(watch->tide));
+    assert_int_equal(seal_of(watch, gym, "workouts", "w1"), TIDE_SEAL_LOCKED);
+    open_with(watch, "k1", NULL);
+    bench_shows(watch, gym, "workouts", "w1", run);
+    assert_int_equal(seal_of(watch, gym, "workouts", "w1"), TIDE_SEAL_OPEN);
+}
+
+static void what_was_opened_or_is_yet_to_be_sent_sealed_is_not_written_over_in_the_clear(void **state)
+{
+    struct bench *bench = *state;
+    struct client *phone = add(bench, "k1", all_but_samples), *server = add(bench, NULL, NULL);
+    bench_well(tide_put(phone->tide, gym, "workouts", "w1", run, NULL));
+    bench_settle(bench);
+    client_network(phone, false);
+    bench_well(tide_push(phone->tide, gym, "[{\"op\":\"put\",\"collection\":\"workouts\",\"id\":\"w2\",\"body\":{\"kind\":\"swim\"}},"
+                                           "{\"op\":\"append\",\"collection\":\"samples\",\"id\":\"s1\",\"body\":{\"bpm\":140}}]", NULL));
+    open_with(phone, "k1", none_of_them);
+    assert_int_equal(tide_patch(phone->tide, gym, "workouts", "w1", "{\"km\":1}", NULL), TIDE_KEY);
+    assert_int_equal(tide_patch(phone->tide, gym, "workouts", "w2", "{\"km\":1}", NULL), TIDE_KEY);
+    bench_well(tide_patch(phone->tide, gym, "samples", "s1", "{\"bpm\":141}", NULL)); /* of the same push, but in the clear itself */
+    open_with(phone, NULL, NULL);
+    assert_int_equal(tide_patch(phone->tide, gym, "workouts", "w2", "{\"km\":1}", NULL), TIDE_KEY);
+    bench_well(tide_patch(phone->tide, gym, "samples", "s1", "{\"bpm\":142}", NULL));
+    client_network(phone, true);
+    bench_settle(bench);
+    assert_int_equal(seal_of(server, gym, "workouts", "w1"), TIDE_SEAL_LOCKED);
+    assert_int_equal(seal_of(server, gym, "workouts", "w2"), TIDE_SEAL_LOCKED);
+    open_with(phone, "k1", NULL);
+    bench_shows(phone, gym, "workouts", "w1", run);
+    bench_shows(phone, gym, "workouts", "w2", "{\"kind\":\"swim\"}");
+}
+
+static bool note_id(void *ctx, const struct tide_refusal *refusal)
+{
+    *(int64_t *)ctx = refusal->id;
+    return true;
+}
+
+static void what_was_refused_sealed_is_not_sent_again_by_an_app_that_says_it_is_plain(void **state)
+{
+    struct bench *bench = *state;
+    struct client *phone = add(bench, "k1", NULL), *laptop = add(bench, "k1", NULL);
+    int64_t refusal = 0;
+    bench_well(tide_put(phone->tide, diary, "notes", "n1", "{\"text\":\"one\"}", NULL));
+    bench_settle(bench);
+    client_network(laptop, false);
+    bench_well(tide_put(laptop->tide, diary, "notes", "n1", "{\"text\":\"two\"}", NULL));
+    bench_well(tide_delete(phone->tide, diary, "notes", "n1", NULL));
+    client_settle(&phone, 1, 60000);
+    client_network(laptop, true);
+    bench_settle(bench);
+    bench_well(tide_refused(laptop->tide, note_id, &refusal));
+    open_with(laptop, "k1", none_of_them);
+    assert_int_equal(tide_refused_retry(laptop->tide, refusal, NULL, NULL), TIDE_KEY);
+    open_with(laptop, "k1", NULL);
+    bench_well(tide_refused_retry(laptop->tide, refusal, NULL, NULL));
+    bench_settle(bench);
+    bench_shows(phone, diary, "notes", "n1", "{\"text\":\"two\"}");
+    assert_int_equal(seal_of(phone, diary, "notes", "n1"), TIDE_SEAL_OPEN);
+}
+
+static void an_app_that_knows_nothing_of_a_key_is_asked_for_it_once_and_nothing_is_tried(void **state)
+{
+    enum { DOCUMENTS = 40 };
+    struct bench *bench = *state;
+    struct client *phone = add(bench, "k1", NULL), *watch = add(bench, "k1", none_of_them);
+    char id[16];
+    for (int i = 0; i < DOCUMENTS; i++) {
+        snprintf(id, sizeof id, "w%d", i);
+        bench_well(tide_put(phone->tide, gym, "workouts", id, run, NULL));
+    }
+    bench_settle(bench);
+    open_with(watch, "k1", none_of_them);
+    assert_int_equal(watch->keys_asked, 1);
+    assert_int_equal(seal_of(watch, gym, "workouts", id), TIDE_SEAL_LOCKED);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, bench_set_up, bench_tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(what_is_sealed_is_kept_by_an_app_that_says_its_collection_is_plain),
+        TEST(what_was_opened_or_is_yet_to_be_sent_sealed_is_not_written_over_in_the_clear),
+        TEST(what_was_refused_sealed_is_not_sent_again_by_an_app_that_says_it_is_plain),
+        TEST(an_app_that_knows_nothing_of_a_key_is_asked_for_it_once_and_nothing_is_tried),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
