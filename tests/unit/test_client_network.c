@@ -194,6 +194,7 @@ static void what_is_cut_anywhere_is_read_as_far_as_it_goes(void **state)
 static struct {
     int ends[2];
     uint64_t number;   /* of the network */
+    unsigned looks;    /* at it */
     bool was_connecting;
     unsigned failures;
 } net;
@@ -208,6 +209,7 @@ static int watch(void *ctx)
 static uint64_t number(void *ctx)
 {
     (void)ctx;
+    net.looks++;
     return net.number;
 }
 
@@ -232,10 +234,21 @@ static void count_failures(void *ctx, struct tide *tide, const struct tide_event
 
 static bool has_failed_again(void *ctx) { return net.failures >= *(const unsigned *)ctx; }
 
+static bool has_looked_again(void *ctx) { return net.looks > *(const unsigned *)ctx; }
+
+/* What comes of it comes later. */
 static void change(uint64_t to)
 {
     net.number = to;
     assert_int_equal(write(net.ends[1], "x", 1), 1);
+}
+
+static void change_and_see_it_looked_at(struct tide *tide, uint64_t to)
+{
+    unsigned before = net.looks;
+    change(to);
+    assert_true(tide_run(tide, 60000, has_looked_again, &before));
+    assert_true(tide->way_out == to);
 }
 
 static void a_network_that_comes_is_tried_at_once_and_what_is_no_other_one_is_not(void **state)
@@ -258,10 +271,10 @@ static void a_network_that_comes_is_tried_at_once_and_what_is_no_other_one_is_no
         assert_true(tide_run(tide, 60000, has_failed_again, &wanted));
     }
     wanted++;
-    change(net.number);
-    assert_false(tide_run(tide, 500, has_failed_again, &wanted));
-    change(0); /* it goes */
-    assert_false(tide_run(tide, 500, has_failed_again, &wanted));
+    change_and_see_it_looked_at(tide, net.number);
+    assert_false(tide_run(tide, 300, has_failed_again, &wanted));
+    change_and_see_it_looked_at(tide, 0); /* it goes */
+    assert_false(tide_run(tide, 300, has_failed_again, &wanted));
     change(3); /* and is back */
     assert_true(tide_run(tide, 60000, has_failed_again, &wanted));
     tide_close(tide);
