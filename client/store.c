@@ -265,7 +265,12 @@ enum err store_commit(struct store *store)
 
 /* ---- waiting for another's write ---- */
 
-void store_set_deadline(struct store *store, int64_t end_ms) { store->deadline_ms = end_ms; }
+int64_t store_set_deadline(struct store *store, int64_t end_ms)
+{
+    int64_t before = store->deadline_ms;
+    store->deadline_ms = end_ms;
+    return before;
+}
 
 static int wait_a_little(void *ctx, int count)
 {

@@ -154,8 +154,8 @@ const char *store_path(const struct store *store);
 /* The right to sync, until the process ends or store_unlock(). False: another process has it. */
 bool store_lock(struct store *store);
 bool store_is_locked(const struct store *store); /* by this handle */
-/* By the monotonic clock: until then at most is another's write waited for, should that be sooner than STORE_WAIT_MS. 0: no more. */
-void store_set_deadline(struct store *store, int64_t end_ms);
+/* By the monotonic clock: until then at most is another's write waited for, should that be sooner than STORE_WAIT_MS. 0: no more. Returns what it was. */
+int64_t store_set_deadline(struct store *store, int64_t end_ms);
 void store_unlock(struct store *store);
 
 enum err store_begin(struct store *store, bool durable);

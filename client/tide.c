@@ -403,5 +403,6 @@ void tide_close(struct tide *tide)
     free(tide->pinned_key);
     free(tide->system_root);
     free(tide->addresses.owned);
+    free(tide->chosen.merged);
     free(tide);
 }

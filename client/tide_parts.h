@@ -69,6 +69,14 @@ struct tide_ended {
     char reason[160];
 };
 
+/* What the resolver chose for a conflict, and the store could not take yet: full, or another process's. */
+struct tide_chosen {
+    int64_t id;               /* of the refusal; 0: nothing waits */
+    uint64_t rev;             /* of the document that it was told of */
+    enum tide_choice choice;
+    char *merged;
+};
+
 struct tide {
     struct store *store;
     struct view view;
@@ -94,6 +102,7 @@ struct tide {
     enum tide_choice (*resolve)(void *ctx, const struct tide_conflict *conflict, const char **ret_merged);
     void *resolve_ctx;
     bool look_for_conflicts;
+    struct tide_chosen chosen;
     int64_t look_again_ms;    /* by boot_ms: for conflicts that the store could not take; SYNC_NEVER */
     bool posting;             /* tide_sync() waits for an answer */
     unsigned post_status;

@@ -1,11 +1,12 @@
 /* Refused pushes: told, settled, and conflicts put to the app's resolver. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "client/tide_parts.h"
 #include "core/op.h"
 
-enum { BATCH = 64, AGAIN_MS = 1000 };
+enum { BATCH = 64, AGAIN_MS = 1000, HELD_MS = 20 /* so long is another process waited for: it may be the app's loop that waits */ };
 
 static const char *text_of(struct span span) { return span.at == NULL ? "" : span.at; }
 
@@ -72,8 +73,15 @@ enum tide_code tide_refused_drop(struct tide *tide, int64_t id)
 
 /* ---- the resolver ---- */
 
+static void forget_choice(struct tide *tide)
+{
+    free(tide->chosen.merged);
+    tide->chosen = (struct tide_chosen){.id = 0};
+}
+
 void tide_set_resolver(struct tide *tide, enum tide_choice (*resolve)(void *ctx, const struct tide_conflict *conflict, const char **ret_merged), void *ctx)
 {
+    forget_choice(tide); /* another's */
     tide->resolve = resolve;
     tide->resolve_ctx = ctx;
     tide->look_for_conflicts = true;
@@ -137,20 +145,62 @@ static enum tide_code settle(struct tide *tide, const struct store_refused *refu
     return code;
 }
 
-static enum tide_code leave(struct tide *tide, int64_t id)
+/* With little patience, and none past a deadline that stands. Returns what that was. */
+static int64_t hurry(struct tide *tide)
 {
-    enum err err = store_begin(tide->store, true);
-    if (err != ERR_OK) return tide_code_of(err);
-    store_refused_asked(tide->store, id);
-    return tide_code_of(store_commit(tide->store));
+    int64_t end_ms = tide_end_ms(HELD_MS), before = store_set_deadline(tide->store, end_ms);
+    if (before != 0 && before < end_ms) store_set_deadline(tide->store, before);
+    return before;
 }
 
-/* What is decided is to be written: who cannot is not to ask either. */
+static enum tide_code leave(struct tide *tide, int64_t id)
+{
+    int64_t before = hurry(tide);
+    enum err err = store_begin(tide->store, true);
+    if (err == ERR_OK) {
+        store_refused_asked(tide->store, id);
+        err = store_commit(tide->store);
+    }
+    store_set_deadline(tide->store, before);
+    return tide_code_of(err);
+}
+
+/* What is decided is to be written: while another process writes, nobody is asked. */
 static bool can_write(struct tide *tide)
 {
-    if (store_begin(tide->store, true) != ERR_OK) return false;
-    store_rollback(tide->store);
-    return true;
+    int64_t before = hurry(tide);
+    bool can = store_begin(tide->store, true) == ERR_OK;
+    if (can) store_rollback(tide->store);
+    store_set_deadline(tide->store, before);
+    return can;
+}
+
+/* The app's word, which is kept until the store has it; of a document that changed meanwhile it is another question. */
+static void choose(struct tide *tide, int64_t id, uint64_t rev, const struct tide_conflict *conflict)
+{
+    struct tide_chosen *chosen = &tide->chosen;
+    const char *merged = NULL;
+    if (chosen->id == id && chosen->rev == rev) return;
+    forget_choice(tide);
+    enum tide_choice choice = tide->resolve(tide->resolve_ctx, conflict, &merged);
+    if (choice == TIDE_MERGED && merged == NULL) choice = TIDE_LATER;
+    if (choice == TIDE_MERGED && (chosen->merged = strdup(merged)) == NULL) return;
+    chosen->id = id;
+    chosen->rev = rev;
+    chosen->choice = choice;
+}
+
+static enum tide_code carry_out(struct tide *tide, const struct store_refused *refused, const struct op *op, const char *mine)
+{
+    const struct tide_chosen *chosen = &tide->chosen;
+    enum tide_code code = TIDE_MISUSE; /* it is left to the user */
+    if (chosen->id != refused->id) return TIDE_MEMORY;
+    int64_t before = hurry(tide);
+    if (chosen->choice == TIDE_THEIRS) code = tide_refused_drop(tide, refused->id);
+    else if (chosen->choice == TIDE_MINE) code = settle(tide, refused, op, mine);
+    else if (chosen->choice == TIDE_MERGED) code = settle(tide, refused, op, chosen->merged);
+    store_set_deadline(tide->store, before);
+    return code;
 }
 
 /* False: not now. */
@@ -161,8 +211,7 @@ static bool resolve_one(struct tide *tide, struct arena *arena, const struct sto
     size_t count;
     char why[LIMIT_MESSAGE_BYTES_MAX + 1];
     struct store_doc doc;
-    const char *merged = NULL;
-    enum tide_code code = TIDE_MISUSE; /* nobody is to be asked, or it is left to the user */
+    enum tide_code code = TIDE_MISUSE; /* nobody is to be asked */
     if (!can_write(tide)) return false;
     if (span_is(refused->code, "conflict") && json_check(refused->ops, &array, NULL) && op_decode_all(array, arena, &ops, &count, why, sizeof why) == ERR_OK &&
         only_doc(ops, count)) {
@@ -172,12 +221,11 @@ static bool resolve_one(struct tide *tide, struct arena *arena, const struct sto
         struct tide_conflict conflict = {space.name, ops[0].collection.at, ops[0].id.at, base, mine, doc.server.at};
         /* What cannot be read is not for a rule to choose from. */
         bool readable = doc.doc == 0 || doc.server.at == NULL || tide_seal_is_readable(tide, span_text(space.name), &doc);
-        enum tide_choice choice = !readable ? TIDE_LATER : tide->resolve(tide->resolve_ctx, &conflict, &merged);
-        if (choice == TIDE_THEIRS) code = tide_refused_drop(tide, refused->id);
-        else if (choice == TIDE_MINE) code = settle(tide, refused, &ops[0], mine);
-        else if (choice == TIDE_MERGED && merged != NULL) code = settle(tide, refused, &ops[0], merged);
+        if (readable) choose(tide, refused->id, doc.doc == 0 ? 0 : doc.rev, &conflict);
+        if (readable) code = carry_out(tide, refused, &ops[0], mine);
     }
     if (code != TIDE_OK && is_settled(code)) code = leave(tide, refused->id);
+    if (is_settled(code)) forget_choice(tide);
     return is_settled(code);
 }
 
@@ -186,12 +234,13 @@ void tide_refused_resolve(struct tide *tide)
     struct store_refused *list;
     struct arena arena;
     tide->look_for_conflicts = false;
+    tide->look_again_ms = SYNC_NEVER; /* nothing is due where there is nobody to ask */
     if (tide->resolve == NULL) return;
     arena_init(&arena, TIDE_ARENA_BYTES_MAX);
     size_t count = store_refused_list(tide->store, &arena, 0, BATCH, true, &list);
     bool goes_on = true;
     for (size_t i = 0; i < count && goes_on; i++) goes_on = resolve_one(tide, &arena, &list[i]);
     if (count == BATCH && goes_on) tide->look_for_conflicts = true;
-    tide->look_again_ms = goes_on ? SYNC_NEVER : tide_now(tide).boot_ms + AGAIN_MS;
+    if (!goes_on) tide->look_again_ms = tide_now(tide).boot_ms + AGAIN_MS;
     arena_fini(&arena);
 }

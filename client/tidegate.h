@@ -322,8 +322,9 @@ struct tide_conflict {
     const char *theirs;      /* what the server has; NULL: deleted */
 };
 enum tide_choice { TIDE_LATER = 0, TIDE_THEIRS = 1, TIDE_MINE = 2, TIDE_MERGED = 3 };
-/* Asked of each conflict in a `manual` collection with one document, as soon as it is known and the store can take the answer, once. TIDE_LATER leaves the
- * record for the user; TIDE_MERGED wants *ret_merged, a JSON object that stays valid until the next call. NULL: all are left. */
+/* Asked of each conflict in a `manual` collection with one document, as soon as it is known and no other process holds the store, once: an answer that
+ * cannot be written (the disk is full) is kept by this handle until it can; should the document change before that, it is asked anew. TIDE_LATER leaves
+ * the record for the user; TIDE_MERGED wants *ret_merged, a JSON object that stays valid until the next call. NULL: all are left. */
 TIDE_API void tide_set_resolver(struct tide *tide, enum tide_choice (*resolve)(void *ctx, const struct tide_conflict *conflict, const char **ret_merged), void *ctx);
 
 /* ---- background work ----
