@@ -96,6 +96,8 @@ class Load:
 
     def close(self):
         self.swarm.close()
+        self.history.file.close()
+        self.history.path.unlink(missing_ok=True)
         if self.along:
             self.along.close()
 
