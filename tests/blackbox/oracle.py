@@ -7,6 +7,7 @@ here stands who is next in line, who repeats himself, and what a space's head is
 import copy
 import json
 import sys
+import time
 
 import xxhash
 from confluent_kafka import Consumer, TopicPartition
@@ -17,7 +18,7 @@ from wire import entry_hash
 sys.path.insert(0, str(ROOT / "tests/tools"))
 from check_vectors import Resolver, exact, items, members, read_members  # noqa: E402
 
-INFLIGHT_MAX, LOSERS_MAX = 64, 1000
+INFLIGHT_MAX, LOSERS_MAX, READ_S = 64, 1000, 120
 RAW = ("body", "by", "min", "max", "values", "value")
 
 
@@ -32,6 +33,7 @@ class Oracle:
     def __init__(self, deployment, namespace, partitions):
         self.hosts, self.topic, self.namespace = deployment.services.kafka, f"{deployment.prefix}changes", namespace
         self.partitions = range(partitions)
+        self.appended = {name for name, rules in namespace["collections"].items() if rules["policy"] == "append"}
         self.spaces, self.steps, self.outcomes, self.repeats = {}, [], {}, 0
         self.begun, self.records = self.ends(), None
 
@@ -64,11 +66,12 @@ class Oracle:
         return self
 
     def fetch(self):
-        ends, consumer, found = self.ends(), self.consumer(), []
+        ends, consumer, found, due = self.ends(), self.consumer(), [], time.monotonic() + READ_S
         for p in self.partitions:
             at = self.begun[p]
             consumer.assign([TopicPartition(self.topic, p, at)])
             while at < ends[p]:
+                assert time.monotonic() < due, f"partition {p} is read up to {at} of {ends[p]} within {READ_S} s"
                 for message in consumer.consume(500, 0.05):
                     assert message.error() is None, message.error()
                     at = message.offset() + 1
@@ -116,7 +119,7 @@ class Oracle:
     def told(self, doc):
         """As frames and the checker know it."""
         one = {"collection": doc["collection"], "id": doc["id"], "rev": doc["rev"]}
-        if self.namespace["collections"][doc["collection"]]["policy"] == "append":
+        if doc["collection"] in self.appended:
             one["born"] = doc["born"]
         return one | ({"deleted": True} if doc.get("deleted") else {"sum": f"{entry_hash(doc['id'], doc['rev'], doc['body']):016x}"})
 

@@ -30,7 +30,7 @@ class Member(Device):
         self.edits = Edits(rng, self.id, self.copy(space))
         self.stage, self.due, self.since, self.backoff = "none", 0.0, 0.0, 0.02
         self.acked, self.old, self.where, self.again, self.gap = set(), None, None, 0.0, (0, 0.0)
-        self.mark, self.served_at = 0, None
+        self.mark, self.served_at, self.lives = 0, None, 0
 
     # -- the connection ------------------------------------------------------------------
 
@@ -107,6 +107,7 @@ class Member(Device):
         elif self.stage == "opening" and taken is not False and self.answers_open(frame, self.next_ref - 1, self.space):
             assert kind != "closed", frame.raw
             self.stage, self.backoff = "live", 0.02
+            self.lives += 1
             if self.old is not None:
                 self.old.close()
                 self.old = None

@@ -24,7 +24,7 @@ def test_kill_9_under_load_loses_and_repeats_nothing(make_server, tmp_path):
         one.kill()
         load.swarm.for_a_while(random.uniform(0.0, 0.05))  # they go on offline
         one.start()
-        load.everybody(lambda member: member.stage == "live")
+        load.everybody_live()
         assert {member.welcome["log"] for member in load.swarm.members} == {load.log}, "the log changes its name only if it was lost"
     assert sum(len(member.acked) for member in load.swarm.members) > ROUNDS
     print(load.judge())
