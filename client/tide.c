@@ -337,6 +337,7 @@ static enum err set_up(struct tide *tide, const struct tide_options *options, ch
     make_device(tide, device);
     enum err err = failed ? ERR_MEMORY : view_init(&tide->view, options->namespaces, options->namespaces_count, ret_why, why_bytes);
     tide_seal_set_up(tide);
+    if (err == ERR_OK && !transport_takes(tide->addresses.at, ret_why, why_bytes)) err = ERR_INVALID;
     if (err == ERR_OK && !seal_init()) err = ERR_INTERNAL;
     if (err == ERR_OK) err = store_open_file(options->path, &(struct store_keys){options->store_key, options->store_new_key}, device, &tide->store, ret_why, why_bytes);
     if (err == ERR_OK && (tide->sync = sync_make(tide->store, &tide->view, &host, &heart)) == NULL) err = ERR_MEMORY;

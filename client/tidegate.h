@@ -138,9 +138,10 @@ struct tide_options {
     int64_t retry_base_ms;   /* of the backoff: 0: 1000 */
     int64_t retry_most_ms;   /* 0: 60000 */
     const char *ca_file;     /* PEM: whom to trust in place of the system's own */
-    /* Up to a NULL: addresses in digits, tried in turn in place of those that the system's resolver has for the url's host. Looking a name up
-     * blocks: by DNS on glibc at most 8 s an attempt, else as long as the system's resolver may take; an app that cannot have that resolves
-     * by itself, and opens with this (or moves the bytes itself). NULL: the resolver. The certificate is the host's all the same. */
+    /* Up to a NULL: addresses in digits, one at least, tried in turn in place of those that the system's resolver has for the url's host. Looking a
+     * name up blocks: by DNS on glibc some 8 s an attempt where nobody answers, longer where a server answers by half, else as long as the system's
+     * resolver may take; an app that cannot have that resolves by itself, and opens with this (or moves the bytes itself). NULL: the resolver. The
+     * certificate is the host's all the same. */
     const char *const *addresses;
     const char *pinned_key;  /* base64 of the SHA-256 of the server's public key (SubjectPublicKeyInfo); NULL: none */
     /* Encryption at rest, where the library was built on an SQLite that can (docs/client.md): TIDE_KEY_BYTES from the system's keychain,

@@ -41,6 +41,7 @@ struct transport_options {
 
 struct transport;
 
+bool transport_takes(const char *const *addresses, char *ret_why, size_t why_bytes); /* false: one is not in digits, or there is none; for `ret_why` */
 /* ERR_INVALID (with ret_why): the URL, the CA file or the pin is none. ERR_MEMORY. */
 enum err transport_open(const struct transport_options *options, const struct transport_host *host, struct transport **ret_transport, char *ret_why, size_t why_bytes);
 void transport_free(struct transport *transport); /* nothing is called back any more; NULL is accepted */

@@ -61,7 +61,7 @@ enum err transport_url_parse(const char *text, struct transport_url *ret_url, ch
 enum err transport_url_pin(const char *text, unsigned char ret_pin[TRANSPORT_PIN_BYTES], char *ret_why, size_t why_bytes);
 
 /* transport_resolve.c: of the host's addresses the one whose turn it is, in digits; how many there are. 0: none, with ret_why. Blocks for
- * as long as the system's resolver does: at most SYNC_CONNECT_MS where that is DNS by glibc. */
+ * as long as the system's resolver does: less than SYNC_CONNECT_MS where that is DNS by glibc and nobody answers. */
 size_t transport_resolve(const struct transport *transport, char ret_address[TRANSPORT_HOST_BYTES], char ret_why[TRANSPORT_WHY_BYTES]);
 
 /* transport.c. NULL: it failed, for `dial_why` where that says anything. */

@@ -1,12 +1,15 @@
 /* The addresses of the server's name, by the system's resolver, which blocks. glibc's asks each of up to three servers twice, 5 s each time,
  * and once more with the domain of the search list behind the name: a minute and more where the network drops what it is sent. So for the
- * time of the call its patience is less: 4 s for all servers in a round, of which there are two at most. That bounds DNS; what else
+ * time of the call its patience is less: 4 s for all servers in a round, of which there are two at most. That bounds DNS where nobody answers; a
+ * server that answers one of the two questions (IPv4, IPv6) and not the other is waited for up to two times more. What else
  * /etc/nsswitch.conf names (LDAP, mDNS) has time-outs of its own. The patience is the thread's own (_res), and it is given back.
  *
  * glibc reads /etc/resolv.conf anew where it has changed, but not while somebody has touched `_res`: so that is seen to here, after a failure. */
+#include <arpa/inet.h>
 #include <netdb.h>
 #include <resolv.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "client/transport_parts.h"
 
@@ -33,6 +36,30 @@ static int ask(const char *name, const struct addrinfo *hints, struct addrinfo *
 #else
 static int ask(const char *name, const struct addrinfo *hints, struct addrinfo **ret_list) { return getaddrinfo(name, NULL, hints, ret_list); }
 #endif
+
+/* In digits, of IPv6 perhaps with the interface behind (fe80::1%eth0). */
+static bool is_address(const char *text)
+{
+    unsigned char bytes[16];
+    char digits[INET6_ADDRSTRLEN];
+    size_t count = strcspn(text, "%");
+    if (count >= sizeof digits || strlen(text) >= TRANSPORT_HOST_BYTES) return false;
+    snprintf(digits, sizeof digits, "%.*s", (int)count, text);
+    if (inet_pton(AF_INET6, digits, bytes) == 1) return text[count] == '\0' || text[count + 1] != '\0';
+    return text[count] == '\0' && inet_pton(AF_INET, digits, bytes) == 1;
+}
+
+bool transport_takes(const char *const *addresses, char *ret_why, size_t why_bytes)
+{
+    if (addresses == NULL) return true;
+    if (addresses[0] == NULL) snprintf(ret_why, why_bytes, "addresses: there is none in the list");
+    for (size_t i = 0; addresses[i] != NULL; i++) {
+        if (is_address(addresses[i])) continue;
+        snprintf(ret_why, why_bytes, "addresses: '%.80s' is not an address in digits", addresses[i]);
+        return false;
+    }
+    return addresses[0] != NULL;
+}
 
 static size_t given(const struct transport *transport, char ret_address[TRANSPORT_HOST_BYTES])
 {

@@ -112,11 +112,32 @@ static void addresses_of_the_apps_own_are_tried_in_turn_and_nothing_is_looked_up
     client_begin(ana);
 }
 
+static void a_list_of_addresses_that_cannot_be_dialled_is_refused_at_once(void **state)
+{
+    struct bench *bench = *state;
+    struct client *ana = bench_add(bench, "ana");
+    static const char *const lists[][3] = {{NULL}, {"127.0.0.1", "sync.example", NULL}, {"", NULL}, {"127.0.0.1:80", NULL}, {"[::1]", NULL}, {"127.0.0.1%lo", NULL},
+        {"fe80::1%", NULL}, {"0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0001", NULL}};
+    static const char *const good[] = {"127.0.0.1", "::1", "fe80::1%lo", "::ffff:192.0.2.1", NULL};
+    struct tide *tide = NULL;
+    char why[160];
+    client_kill(ana);
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+        struct tide_options options = {.path = ana->path, .url = "http://sync.example:1", .token = "t", .addresses = lists[i], .store_key = client_store_key()};
+        assert_int_equal(tide_open(&options, &tide, why, sizeof why), TIDE_INVALID);
+        assert_non_null(strstr(why, "addresses"));
+        assert_null(tide);
+    }
+    tide_close(open_at(ana, "http://sync.example:1", good));
+    client_begin(ana);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bench_set_up, bench_tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {TEST(looking_a_name_up_takes_no_longer_than_connecting_may), TEST(a_live_device_says_that_the_name_cannot_be_looked_up_and_tries_again),
-                                       TEST(addresses_of_the_apps_own_are_tried_in_turn_and_nothing_is_looked_up)};
+                                       TEST(addresses_of_the_apps_own_are_tried_in_turn_and_nothing_is_looked_up),
+                                       TEST(a_list_of_addresses_that_cannot_be_dialled_is_refused_at_once)};
     return cmocka_run_group_tests_name("client_resolve", tests, NULL, NULL);
 }
