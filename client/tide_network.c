@@ -30,8 +30,8 @@ void tide_network_watch(struct tide *tide)
 
 void tide_network_stirred(struct tide *tide)
 {
-    work_netlink_drain(tide->network_fd);
-    if (tide->network_look_ms == SYNC_NEVER) tide->network_look_ms = tide_now(tide).boot_ms + LOOK_MS;
+    bool news = work_netlink_drain(tide->network_fd);
+    if (news && tide->network_look_ms == SYNC_NEVER) tide->network_look_ms = tide_now(tide).boot_ms + LOOK_MS;
 }
 
 void tide_network_look(struct tide *tide)

@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ROOM_BYTES = 32768, WAIT_MS = 500 };
+enum { ROOM_BYTES = 32768, WAIT_MS = 500, MANY = 8 /* where so many came at once, others may have been lost */ };
 
 /* ---- reading: lengths first, and nothing by a cast ---- */
 
@@ -210,12 +210,47 @@ bool work_netlink_ask(struct work_netlink *ret_found)
 
 /* ---- word of changes ---- */
 
-int work_netlink_watch(void) { return open_socket(RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE, SOCK_NONBLOCK); }
+int work_netlink_watch(void)
+{
+    int fd = open_socket(RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE, SOCK_NONBLOCK), on = 1;
+    /* What does not fit is lost in silence: as an error of the descriptor it would end the watch on a libuv loop. An old kernel may refuse. */
+    if (fd >= 0) (void)setsockopt(fd, SOL_NETLINK, NETLINK_NO_ENOBUFS, &on, sizeof on);
+    return fd;
+}
 
-void work_netlink_drain(int fd)
+static bool is_of_wireless(struct piece link)
+{
+    struct ifinfomsg head;
+    struct piece value;
+    unsigned type;
+    if (!take(&link, &head, sizeof head)) return false;
+    while (next_attribute(&link, &type, &value))
+        if (type == IFLA_WIRELESS) return true;
+    return false;
+}
+
+bool work_netlink_is_news(const void *bytes, size_t count)
+{
+    struct piece rest = {bytes, count}, whole = rest, inside;
+    struct nlmsghdr head;
+    while (take(&rest, &head, sizeof head) && take_inside(&rest, &whole, head.nlmsg_len, sizeof head, &inside)) {
+        if (head.nlmsg_type != RTM_NEWLINK || !is_of_wireless(inside)) return true;
+        whole = rest;
+    }
+    return whole.bytes > 0 || count == 0;
+}
+
+bool work_netlink_drain(int fd)
 {
     unsigned char room[ROOM_BYTES];
-    for (int i = 0; i < WORK_NETLINK_MESSAGES && recv(fd, room, sizeof room, 0) > 0; i++) continue; /* what was lost (ENOBUFS) is a change too */
+    ssize_t got = 0;
+    bool news = false;
+    int count = 0;
+    while (count < WORK_NETLINK_MESSAGES && (got = recv(fd, room, sizeof room, 0)) > 0) {
+        news = news || work_netlink_is_news(room, (size_t)got);
+        count++;
+    }
+    return news || count == 0 || count > MANY;
 }
 #else
 bool work_netlink_take(struct work_netlink *found, const void *bytes, size_t count)
@@ -232,5 +267,14 @@ bool work_netlink_ask(struct work_netlink *ret_found)
     return false;
 }
 int work_netlink_watch(void) { return -1; }
-void work_netlink_drain(int fd) { (void)fd; }
+bool work_netlink_is_news(const void *bytes, size_t count)
+{
+    (void)bytes;
+    return count == 0;
+}
+bool work_netlink_drain(int fd)
+{
+    (void)fd;
+    return true;
+}
 #endif

@@ -35,6 +35,8 @@ bool work_netlink_is_out(const struct work_netlink *found, size_t way);
 
 bool work_netlink_ask(struct work_netlink *ret_found); /* false: the kernel does not say */
 int work_netlink_watch(void);                          /* a descriptor that can be read when something changed; -1: none */
-void work_netlink_drain(int fd);
+/* Could what it sent change a way out? Not if all of it is of wireless scans and the like, which come every few seconds. */
+bool work_netlink_is_news(const void *bytes, size_t count);
+bool work_netlink_drain(int fd);                       /* true: there was news, or may have been */
 
 #endif

@@ -189,6 +189,50 @@ static void what_is_cut_anywhere_is_read_as_far_as_it_goes(void **state)
     }
 }
 
+/* As the kernel tells of a scan: the same interface, and what its driver has to say. */
+static void scan(void)
+{
+    static const unsigned char said[12] = {12, 0, 0x19, 0x8b};
+    size_t from = begin(RTM_NEWLINK);
+    add(&(struct ifinfomsg){.ifi_family = AF_UNSPEC, .ifi_index = 2, .ifi_flags = UP}, sizeof(struct ifinfomsg));
+    attribute(IFLA_IFNAME, "wlan0", sizeof "wlan0");
+    attribute(IFLA_WIRELESS, said, sizeof said);
+    end(from);
+}
+
+static bool is_news(void) { return work_netlink_is_news(wire.at, wire.bytes); }
+
+static void a_wireless_scan_is_no_news_and_all_else_is(void **state)
+{
+    (void)state;
+    assert_true(is_news()); /* nothing to go by */
+    scan();
+    scan();
+    assert_false(is_news());
+    size_t scans = wire.bytes;
+    interface(2, "wlan0", UP);
+    assert_true(is_news());
+    wire.bytes = scans;
+    address(AF_INET, 2, RT_SCOPE_UNIVERSE, 0, 7);
+    assert_true(is_news());
+    wire.bytes = scans;
+    route(way);
+    assert_true(is_news());
+    for (wire.bytes = scans - 1; wire.bytes > scans / 2; wire.bytes--) assert_true(is_news()); /* cut */
+}
+
+/* libuv gives a descriptor up that has an error. */
+static void a_watch_that_more_came_to_than_fits_has_no_error(void **state)
+{
+    (void)state;
+    int fd = work_netlink_watch(), without = 0;
+    socklen_t bytes = sizeof without;
+    assert_true(fd >= 0);
+    assert_int_equal(getsockopt(fd, SOL_NETLINK, NETLINK_NO_ENOBUFS, &without, &bytes), 0);
+    assert_int_equal(without, 1);
+    close(fd);
+}
+
 /* ---- a device that hears of it ---- */
 
 static struct {
@@ -261,6 +305,7 @@ static void a_network_that_comes_is_tried_at_once_and_what_is_no_other_one_is_no
     struct tide *tide;
     unsigned wanted = 1;
     memset(&net, 0, sizeof net);
+    wire.bytes = 0;
     client_kill(ana);
     bench_well(tide_open_on(&options, &machine, &tide, NULL, 0));
     bench_well(tide_start(tide, TIDE_BOTH));
@@ -277,6 +322,13 @@ static void a_network_that_comes_is_tried_at_once_and_what_is_no_other_one_is_no
     assert_false(tide_run(tide, 300, has_failed_again, &wanted));
     change(3); /* and is back */
     assert_true(tide_run(tide, 60000, has_failed_again, &wanted));
+    scan();
+    assert_int_equal(write(net.ends[1], wire.at, wire.bytes), wire.bytes);
+    tide_network_stirred(tide);
+    assert_true(tide->network_look_ms == SYNC_NEVER);
+    change(3);
+    tide_network_stirred(tide);
+    assert_true(tide->network_look_ms != SYNC_NEVER);
     tide_close(tide);
     close(net.ends[1]);
     client_begin(ana);
@@ -345,6 +397,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_default_route_over_what_is_up_with_an_address_is_a_way_out), TEST(what_leads_nowhere_is_no_way_out), TEST(each_hop_of_a_route_is_a_way),
         TEST(another_gateway_or_address_is_another_network_and_another_order_is_none), TEST(what_is_cut_anywhere_is_read_as_far_as_it_goes),
+        TEST(a_wireless_scan_is_no_news_and_all_else_is), TEST(a_watch_that_more_came_to_than_fits_has_no_error),
         DEVICE_TEST(a_network_that_comes_is_tried_at_once_and_what_is_no_other_one_is_not), DEVICE_TEST(a_network_does_not_shorten_what_the_server_asked_for),
         DEVICE_TEST(a_connection_that_does_not_outlive_its_network_is_found_out_soon)};
     return cmocka_run_group_tests_name("client_network", tests, NULL, NULL);
