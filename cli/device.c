@@ -351,9 +351,9 @@ static int run_sync(struct device *device)
     if (code == TIDE_OK) code = tide_sync(device->tide, TIDE_BOTH, TIMEOUT_MS);
     if (code == TIDE_OK) code = tide_spaces(device->tide, count_closed, &closed);
     if (code != TIDE_OK) return fail(device, code);
-    (void)run_status(device);
+    int shown = run_status(device);
     tide_status(device->tide, &status);
-    if (!strict || status.refused + closed == 0) return EXIT_WELL;
+    if (shown != EXIT_WELL || !strict || status.refused + closed == 0) return shown;
     return cli_fail(EXIT_REFUSED, "device sync: refused and not settled: %llu (`device refused` lists them); closed spaces: %llu (`device status`)",
                     (unsigned long long)status.refused, (unsigned long long)closed);
 }

@@ -13,8 +13,8 @@
 #include "base/clock.h"
 
 enum { APPLICATION_ID = 0x54494445, VERSION = 3, CACHE_KIB = 8192, WAIT_STEP_MOST_MS = 20 };
-/* What a store of version 1 lacks stands in the schema behind this line. */
-static const char *const since[] = {[1] = "-- SINCE VERSION 2\n", [2] = "-- SINCE VERSION 3\n"}; /* what a store of that version lacks */
+/* By a store's version: what it lacks stands in the schema behind this line. */
+static const char *const since[] = {[1] = "-- SINCE VERSION 2\n", [2] = "-- SINCE VERSION 3\n"};
 
 enum err store_err_of(int code)
 {

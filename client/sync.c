@@ -189,8 +189,7 @@ void sync_give_up(struct sync *sync, const char *why, int64_t wait_ms)
     if (wait_ms < 0) {
         sync->attempts++;
         wait_ms = backoff_ms(sync);
-    }
-    else if (wait_ms > 0) sync->waits_as_told = true;
+    } else if (wait_ms > 0) sync->waits_as_told = true;
     sync->retry_ms = sync->now->boot_ms + wait_ms;
     sync_move(sync, SYNC_CLOSING);
 }
