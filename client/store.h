@@ -19,6 +19,7 @@
 #include "core/arena.h"
 #include "core/buf.h"
 #include "core/cursor.h"
+#include "core/envelope.h"
 #include "core/err.h"
 #include "core/limits.h"
 #include "core/span.h"
@@ -197,13 +198,14 @@ int64_t store_doc_show(struct store *store, int64_t space, const struct store_do
 /* As it came (`bare_too`: or should have come), or as it is to be sent. */
 bool store_doc_is_sealed(struct store *store, int64_t space, struct span collection, struct span id, bool bare_too);
 /* Documents that are sealed and not open, or in the clear where they should be sealed (`seal`: enum seal_state above 1), by the key that
- * would open them. The next such group past *group (all 0: the first), texts in the arena; then the next document of it past `doc`. */
+ * would open them. The next such group past *group (all 0: the first), which is untouched where there is none; then, in a transaction, the
+ * next document of it past `doc`, its texts in the arena. */
 struct store_closed {
     int seal;
     int64_t space;
-    struct span collection, key; /* the key's id; empty: none can be told */
+    char collection[LIMIT_COLLECTION_BYTES_MAX + 1], key[ENVELOPE_KEY_BYTES_MAX + 1]; /* the key's id; "": none can be told */
 };
-bool store_closed_next(struct store *store, struct arena *arena, struct store_closed *group);
+enum err store_closed_next(struct store *store, struct store_closed *group, bool *ret_found);
 bool store_closed_doc(struct store *store, struct arena *arena, const struct store_closed *group, int64_t doc, struct store_doc *ret_doc, struct span *ret_sealed);
 void store_doc_unseal(struct store *store, const struct store_doc *doc, int seal, struct span body, int64_t now_ms);
 /* Tombstones whose time is below are forgotten. */

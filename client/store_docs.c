@@ -226,14 +226,15 @@ bool store_doc_is_sealed(struct store *store, int64_t space, struct span collect
 }
 
 /* As the index documents_closed has it. */
-#define KEY_ID "CASE WHEN json_valid(sealed) THEN ifnull(json_extract(sealed, '$.key'), '') ELSE '' END"
+#define KEY_ID "CASE WHEN seal = 4 OR NOT json_valid(sealed) THEN '' WHEN json_type(sealed, '$.key') IS NOT 'text' OR length(json_extract(sealed, '$.key')) > 64 THEN ''" \
+               " WHEN json_extract(sealed, '$.key') GLOB '*[^A-Za-z0-9._-]*' THEN '' ELSE json_extract(sealed, '$.key') END"
 #define GROUP "SELECT seal, space, collection, " KEY_ID " FROM documents WHERE seal > 1 AND "
 #define IN_ORDER " ORDER BY seal, space, collection, " KEY_ID " LIMIT 1"
 
 /* The index leads to each, however many documents a group has. Of two lower bounds SQLite would take the useless one: so each seal by itself. */
-bool store_closed_next(struct store *store, struct arena *arena, struct store_closed *group)
+enum err store_closed_next(struct store *store, struct store_closed *group, bool *ret_found)
 {
-    struct span collection = group->collection.at == NULL ? SPAN_LITERAL("") : group->collection, key = group->key.at == NULL ? SPAN_LITERAL("") : group->key;
+    struct span collection = span_text(group->collection), key = span_text(group->key);
     int64_t seal = group->seal < SEAL_LEAST ? SEAL_LEAST : group->seal, space = group->seal < SEAL_LEAST ? 0 : group->space;
     sqlite3_stmt *row = NULL;
     bool found = false;
@@ -242,20 +243,24 @@ bool store_closed_next(struct store *store, struct arena *arena, struct store_cl
         else if (step == 1) row = store_bind(store, GROUP "seal = ? AND space = ? AND collection > ?" IN_ORDER, "iit", seal, space, collection);
         else row = store_bind(store, GROUP "seal = ? AND space > ?" IN_ORDER, "ii", seal, space);
         found = store_next(store, row);
+        if (store->err != ERR_OK) return store->err;
         if (step < 2) continue;
         seal++;
         space = 0;
     }
-    if (!found) return false;
-    *group = (struct store_closed){sqlite3_column_int(row, 0), sqlite3_column_int64(row, 1), store_copy(store, arena, row, 2), store_copy(store, arena, row, 3)};
+    *ret_found = found;
+    if (!found) return ERR_OK;
+    *group = (struct store_closed){.seal = sqlite3_column_int(row, 0), .space = sqlite3_column_int64(row, 1)};
+    store_chars(row, 2, group->collection, sizeof group->collection);
+    store_chars(row, 3, group->key, sizeof group->key);
     store_done(row);
-    return store->err == ERR_OK;
+    return ERR_OK;
 }
 
 bool store_closed_doc(struct store *store, struct arena *arena, const struct store_closed *group, int64_t doc, struct store_doc *ret_doc, struct span *ret_sealed)
 {
     sqlite3_stmt *row = store_bind(store, "SELECT " STORE_DOC_COLUMNS ", sealed FROM documents WHERE seal > 1 AND seal = ? AND space = ? AND collection = ? AND " KEY_ID
-                                   " = ? AND doc > ? ORDER BY doc LIMIT 1", "iitti", (int64_t)group->seal, group->space, group->collection, group->key, doc);
+                                   " = ? AND doc > ? ORDER BY doc LIMIT 1", "iitti", (int64_t)group->seal, group->space, span_text(group->collection), span_text(group->key), doc);
     if (!store_next(store, row)) return false;
     store_doc_row(store, arena, row, 0, ret_doc);
     *ret_sealed = store_copy(store, arena, row, STORE_DOC_COLUMNS_COUNT);

@@ -254,8 +254,7 @@ enum tide_code tide_seal_ops(struct tide *tide, struct store_space *space, struc
 static bool may_open(struct tide *tide, const struct store_closed *group, const char *space)
 {
     struct seal_key key = {.id = ""};
-    bool named = group->seal != (int)SEAL_BARE && envelope_is_key(group->key);
-    enum seal_answer answer = ask_key(tide, span_text(space), group->collection, named ? group->key : SPAN_LITERAL(""), &key);
+    enum seal_answer answer = ask_key(tide, span_text(space), span_text(group->collection), span_text(group->key), &key);
     seal_wipe(&key);
     if (group->seal == (int)SEAL_BARE) return answer == SEAL_ANSWER_PLAIN;
     if (group->seal == (int)SEAL_LOCKED) return answer == SEAL_ANSWER_HERE;
@@ -282,10 +281,10 @@ enum tide_code tide_open_closed(struct tide *tide, bool broken_too)
     struct arena arena;
     int64_t now_ms = tide_now(tide).wall_ms;
     enum err err = ERR_OK;
+    bool found = true;
     if (tide->view.seal.key == NULL) return TIDE_OK;
-    arena_reset(&tide->arena);
     arena_init(&arena, TIDE_ARENA_BYTES_MAX);
-    while (err == ERR_OK && store_closed_next(tide->store, &tide->arena, &group)) {
+    while ((err = store_closed_next(tide->store, &group, &found)) == ERR_OK && found) {
         if (group.seal == (int)SEAL_BROKEN && !broken_too) continue;
         struct store_space space = store_space_get(tide->store, group.space);
         if (!may_open(tide, &group, space.name)) continue;
@@ -293,6 +292,7 @@ enum tide_code tide_open_closed(struct tide *tide, bool broken_too)
         open_group(tide, &arena, &group, space.name, now_ms);
     }
     arena_fini(&arena);
+    if (err != ERR_OK && store_is_open(tide->store)) store_rollback(tide->store);
     if (err != ERR_OK) return tide_fail_err(tide, err);
     if (!store_is_open(tide->store)) return TIDE_OK;
     view_settle(&tide->view, tide->store, now_ms);

@@ -173,6 +173,9 @@ ALTER TABLE refused ADD COLUMN sealed INTEGER NOT NULL DEFAULT 0; -- 1: it was s
 
 -- SINCE VERSION 3
 
--- What is closed, by the key that would open it: keys that are not there are asked for once, and not for each document.
+-- What is closed, by the key that would open it: keys that are not there are asked for once, and not for each document. What is in the clear
+-- is the app's own, and so is its `key`; what is broken may have anything there: '' where it is no key's id.
 DROP INDEX documents_closed;
-CREATE INDEX documents_closed ON documents(seal, space, collection, CASE WHEN json_valid(sealed) THEN ifnull(json_extract(sealed, '$.key'), '') ELSE '' END) WHERE seal > 1;
+CREATE INDEX documents_closed ON documents(seal, space, collection,
+  CASE WHEN seal = 4 OR NOT json_valid(sealed) THEN '' WHEN json_type(sealed, '$.key') IS NOT 'text' OR length(json_extract(sealed, '$.key')) > 64 THEN ''
+  WHEN json_extract(sealed, '$.key') GLOB '*[^A-Za-z0-9._-]*' THEN '' ELSE json_extract(sealed, '$.key') END) WHERE seal > 1;

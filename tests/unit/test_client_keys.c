@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sqlite3.h>
+
 #include "tests/support/client_bench.h"
 #include "tests/support/unit.h"
 
@@ -146,6 +148,75 @@ static void an_app_that_knows_nothing_of_a_key_is_asked_for_it_once_and_nothing_
     assert_int_equal(seal_of(watch, gym, "workouts", id), TIDE_SEAL_LOCKED);
 }
 
+/* What stands in the clear is anybody's: its `key` may be of any type, and of any length. */
+static void what_is_in_the_clear_is_one_question_a_collection_whatever_it_has_as_its_key(void **state)
+{
+    static const char *const bodies[] = {"{\"key\":7}", "{\"key\":\"a\"}", "{\"key\":\"b\"}", "{\"key\":true}", "{\"key\":{\"deep\":1}}", "{\"key\":null}", "{\"kind\":\"run\"}",
+                                         "{\"key\":\"0123456789012345678901234567890123456789012345678901234567890123456789\"}", "{\"key\":\"\\u0000\"}", "{\"key\":\"c d\"}"};
+    enum { BODIES = sizeof bodies / sizeof bodies[0] };
+    struct bench *bench = *state;
+    struct client *phone = add(bench, "k1", NULL), *server = add(bench, NULL, NULL);
+    char id[16];
+    for (int i = 0; i < BODIES; i++) {
+        snprintf(id, sizeof id, "w%d", i);
+        bench_well(tide_put(server->tide, gym, "workouts", id, bodies[i], NULL));
+    }
+    bench_settle(bench);
+    open_with(phone, "k1", NULL);
+    assert_int_equal(phone->keys_asked, 1);
+    assert_int_equal(seal_of(phone, gym, "workouts", id), TIDE_SEAL_BARE);
+    open_with(phone, "k1", none_of_them); /* it was never encrypted */
+    for (int i = 0; i < BODIES; i++) {
+        snprintf(id, sizeof id, "w%d", i);
+        assert_int_equal(seal_of(phone, gym, "workouts", id), TIDE_SEAL_NONE);
+    }
+    open_with(phone, "k1", NULL); /* nor is it taken for bare again, and asked about, when the store is opened */
+    assert_int_equal(phone->keys_asked, 0);
+}
+
+static void what_is_broken_is_tried_again_whatever_it_has_as_its_key(void **state)
+{
+    static const char *const bodies[] = {"{\"sealed\":2,\"key\":7}", "{\"sealed\":2,\"key\":\"k1\"}", "{\"sealed\":2,\"key\":[]}", "{\"sealed\":2,\"key\":\"zz\"}", "{\"sealed\":2}"};
+    enum { BODIES = sizeof bodies / sizeof bodies[0] };
+    struct bench *bench = *state;
+    struct client *phone = add(bench, "k1", NULL), *server = add(bench, NULL, NULL);
+    char id[16];
+    for (int i = 0; i < BODIES; i++) {
+        snprintf(id, sizeof id, "w%d", i);
+        bench_well(tide_put(server->tide, gym, "workouts", id, bodies[i], NULL));
+    }
+    bench_settle(bench);
+    open_with(phone, "k1", none_of_them);
+    assert_int_equal(seal_of(phone, gym, "workouts", "w0"), TIDE_SEAL_BROKEN);
+    bench_well(tide_open_sealed(phone->tide));
+    for (int i = 0; i < BODIES; i++) {
+        snprintf(id, sizeof id, "w%d", i);
+        assert_int_equal(seal_of(phone, gym, "workouts", id), TIDE_SEAL_NONE);
+    }
+}
+
+static void execute(const struct client *client, const char *sql)
+{
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(client->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+}
+
+static void a_store_that_cannot_be_read_is_not_said_to_be_opened(void **state)
+{
+    struct bench *bench = *state;
+    struct client *phone = add(bench, "k1", NULL), *laptop = add(bench, "", NULL);
+    bench_well(tide_put(phone->tide, gym, "workouts", "w1", run, NULL));
+    bench_settle(bench);
+    laptop->keys = "k1";
+    execute(laptop, "ALTER TABLE documents RENAME TO elsewhere");
+    assert_int_equal(tide_open_sealed(laptop->tide), TIDE_IO);
+    execute(laptop, "ALTER TABLE elsewhere RENAME TO documents");
+    bench_well(tide_open_sealed(laptop->tide));
+    bench_shows(laptop, gym, "workouts", "w1", run);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bench_set_up, bench_tear_down)
 
 int main(void)
@@ -155,6 +226,9 @@ int main(void)
         TEST(what_was_opened_or_is_yet_to_be_sent_sealed_is_not_written_over_in_the_clear),
         TEST(what_was_refused_sealed_is_not_sent_again_by_an_app_that_says_it_is_plain),
         TEST(an_app_that_knows_nothing_of_a_key_is_asked_for_it_once_and_nothing_is_tried),
+        TEST(what_is_in_the_clear_is_one_question_a_collection_whatever_it_has_as_its_key),
+        TEST(what_is_broken_is_tried_again_whatever_it_has_as_its_key),
+        TEST(a_store_that_cannot_be_read_is_not_said_to_be_opened),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
