@@ -177,6 +177,7 @@ static bool collect(void *ctx, int64_t space, const struct store_doc *doc)
 static void deliver_to(struct tide_observer *observer, const struct changed *changed)
 {
     bool bounded = observer->query.limit > 0 || observer->query.offset > 0, again = !observer->began, any = !observer->began;
+    tide_seal_begin(observer->tide);
     for (size_t i = 0; i < changed->count && !again && !observer->freed; i++) {
         if (changed->docs[i].space != observer->space || strcmp(changed->docs[i].collection, observer->query.collection) != 0) continue;
         any = true;

@@ -43,6 +43,13 @@ struct tide_there {
     char *id;
 };
 
+/* What the app said of collections during one reading: of them all the last few. */
+enum { TIDE_SAID_MAX = 8 };
+struct tide_said {
+    char space[LIMIT_SPACE_BYTES_MAX + 1], collection[LIMIT_COLLECTION_BYTES_MAX + 1];
+    bool sealed;
+};
+
 /* Clock and chance in place of the machine's own, for tests. */
 struct tide_machine {
     void *ctx;
@@ -115,6 +122,8 @@ struct tide {
     struct tide_conditions conditions; /* as the app told them */
     char why_not[TIDE_MESSAGE_BYTES + TIDE_MESSAGE_BYTES];
     struct tide_ended ended;
+    size_t said_count;        /* past TIDE_SAID_MAX each takes the place of the oldest */
+    struct tide_said said[TIDE_SAID_MAX];
     struct arena arena;       /* of one call */
 };
 
@@ -150,7 +159,9 @@ enum tide_code tide_seal_ops(struct tide *tide, struct store_space *space, struc
 enum tide_code tide_open_closed(struct tide *tide, bool broken_too); /* tide_open_sealed() */
 /* What a patch leaves of an object (NULL: of nothing), in the arena. At NULL: out of memory. */
 struct span tide_seal_patched(struct arena *arena, struct span body, struct json_value patch);
-enum tide_seal tide_seal_shown(struct tide *tide, struct span space, const struct store_doc *doc); /* of what is shown */
+/* Of what is shown. The app is asked once a collection, until another reading begins. */
+enum tide_seal tide_seal_shown(struct tide *tide, struct span space, const struct store_doc *doc);
+void tide_seal_begin(struct tide *tide);
 bool tide_seal_is_readable(struct tide *tide, struct span space, const struct store_doc *doc); /* what the server has: not locked, broken or bare */
 
 /* tide_write.c */

@@ -34,6 +34,7 @@ enum tide_code tide_get(struct tide *tide, const char *space, const char *collec
     struct tide_doc *made = malloc(sizeof *made + bytes);
     if (made == NULL) return tide_fail_err(tide, ERR_MEMORY);
     char *at = (char *)(made + 1);
+    tide_seal_begin(tide);
     tide_doc_fill(tide, made, place(&at, space, strlen(space)), &doc);
     made->collection = place(&at, collection, strlen(collection));
     made->id = place(&at, id, strlen(id));
@@ -84,6 +85,7 @@ enum tide_code tide_query(struct tide *tide, const struct tide_query *query, boo
     struct each_doc to = {tide, query->space, each, ctx};
     enum tide_code code = tide_query_make(tide, query, tests, &made);
     if (code != TIDE_OK) return code;
+    tide_seal_begin(tide);
     enum err err = store_query_run(tide->store, &made, 0, give_doc, &to);
     if (err == ERR_INVALID) return tide_fail(tide, TIDE_INVALID, "a field or a value of the query is none");
     return err == ERR_OK ? TIDE_OK : tide_fail_err(tide, err);
@@ -124,6 +126,7 @@ static bool give_change(void *ctx, int64_t space, const struct store_doc *doc)
 enum tide_code tide_changes(struct tide *tide, uint64_t seq, bool (*each)(void *ctx, const struct tide_doc *doc), void *ctx, uint64_t *ret_seq)
 {
     struct each_change to = {.tide = tide, .since = seq, .seq = seq, .each = each, .ctx = ctx};
+    tide_seal_begin(tide);
     enum err err = store_query_changes(tide->store, seq, give_change, &to);
     if (err != ERR_OK) return tide_fail_err(tide, err);
     *ret_seq = to.seq;

@@ -43,11 +43,25 @@ static bool is_to_be_sealed(struct tide *tide, struct span space, struct span co
     return answer != SEAL_ANSWER_PLAIN;
 }
 
+void tide_seal_begin(struct tide *tide) { tide->said_count = 0; }
+
+/* A query over what is in the clear would have a key handed out for each of its documents. */
+static bool is_said_to_be_sealed(struct tide *tide, struct span space, struct span collection)
+{
+    if (tide->view.seal.key == NULL) return false;
+    for (size_t i = 0; i < tide->said_count && i < TIDE_SAID_MAX; i++)
+        if (span_is(collection, tide->said[i].collection) && span_is(space, tide->said[i].space)) return tide->said[i].sealed;
+    struct tide_said *said = &tide->said[tide->said_count++ % TIDE_SAID_MAX];
+    chars(said->space, sizeof said->space, space);
+    chars(said->collection, sizeof said->collection, collection);
+    return said->sealed = is_to_be_sealed(tide, space, collection);
+}
+
 enum tide_seal tide_seal_shown(struct tide *tide, struct span space, const struct store_doc *doc)
 {
     enum tide_seal seal = (enum tide_seal)doc->seal;
     /* What came in the clear to a handle without keys was not judged then. */
-    if (seal == TIDE_SEAL_NONE && doc->body.at != NULL && is_to_be_sealed(tide, space, doc->collection)) seal = TIDE_SEAL_BARE;
+    if (seal == TIDE_SEAL_NONE && doc->body.at != NULL && is_said_to_be_sealed(tide, space, doc->collection)) seal = TIDE_SEAL_BARE;
     /* One's own edit on top of it is open, whatever is below. */
     if (seal != TIDE_SEAL_NONE && doc->pending > 0 && !span_equal(doc->body, doc->server)) return TIDE_SEAL_OPEN;
     return seal;
@@ -214,6 +228,7 @@ enum tide_code tide_seal_ops(struct tide *tide, struct store_space *space, struc
     enum tide_code code = TIDE_OK;
     if (written->count == 0) return TIDE_OK;
     if (tide->view.seal.key == NULL) return refuse_bare(tide, space, written);
+    tide_seal_begin(tide);
     struct standing *left = arena_take(&tide->arena, written->count * sizeof *left);
     for (size_t i = 0; left != NULL && i < written->count; i++) left[i] = (struct standing){{NULL, 0}, TIDE_SEAL_NONE};
     if (left == NULL || !json_check(buf_span(&written->text), &array, NULL)) return tide_fail_err(tide, ERR_MEMORY);

@@ -195,6 +195,52 @@ static void what_is_broken_is_tried_again_whatever_it_has_as_its_key(void **stat
     }
 }
 
+static bool count_doc(void *ctx, const struct tide_doc *doc)
+{
+    *(unsigned *)ctx += doc->seal == TIDE_SEAL_BARE;
+    return true;
+}
+
+static void count_change(void *ctx, enum tide_change change, const struct tide_doc *doc)
+{
+    *(unsigned *)ctx += change == TIDE_ADDED && doc->seal == TIDE_SEAL_BARE;
+}
+
+static void a_reading_asks_once_a_collection_and_the_next_one_asks_anew(void **state)
+{
+    enum { DOCUMENTS = 40 };
+    const struct tide_query query = {.space = gym, .collection = "workouts"};
+    struct bench *bench = *state;
+    struct client *watch = add(bench, NULL, NULL), *server = add(bench, NULL, NULL);
+    struct tide_observer *observer;
+    unsigned bare = 0;
+    uint64_t seq = 0;
+    char id[16];
+    for (int i = 0; i < DOCUMENTS; i++) {
+        snprintf(id, sizeof id, "w%d", i);
+        bench_well(tide_put(server->tide, gym, "workouts", id, run, NULL));
+        bench_well(tide_append(server->tide, gym, "samples", id, "{\"bpm\":140}", NULL));
+    }
+    bench_settle(bench);
+    open_with(watch, "k1", all_but_samples);
+    assert_int_equal(watch->keys_asked, 0);
+    bench_well(tide_query(watch->tide, &query, count_doc, &bare));
+    assert_int_equal(bare, DOCUMENTS);
+    assert_int_equal(watch->keys_asked, 1);
+    bench_well(tide_changes(watch->tide, 0, count_doc, &bare, &seq));
+    assert_int_equal(bare, 2 * DOCUMENTS);
+    assert_int_equal(watch->keys_asked, 3);
+    bench_well(tide_observe(watch->tide, &query, count_change, NULL, &bare, &observer));
+    tide_poll(watch->tide);
+    assert_int_equal(bare, 3 * DOCUMENTS);
+    assert_int_equal(watch->keys_asked, 4);
+    tide_observer_free(observer);
+    watch->is_sealed = none_of_them;
+    bench_well(tide_query(watch->tide, &query, count_doc, &bare));
+    assert_int_equal(bare, 3 * DOCUMENTS);
+    assert_int_equal(seal_of(watch, gym, "workouts", id), TIDE_SEAL_NONE);
+}
+
 static void execute(const struct client *client, const char *sql)
 {
     sqlite3 *db;
@@ -228,6 +274,7 @@ int main(void)
         TEST(an_app_that_knows_nothing_of_a_key_is_asked_for_it_once_and_nothing_is_tried),
         TEST(what_is_in_the_clear_is_one_question_a_collection_whatever_it_has_as_its_key),
         TEST(what_is_broken_is_tried_again_whatever_it_has_as_its_key),
+        TEST(a_reading_asks_once_a_collection_and_the_next_one_asks_anew),
         TEST(a_store_that_cannot_be_read_is_not_said_to_be_opened),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
