@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -16,7 +17,17 @@
 #include "core/envelope.h"
 #include "core/name.h"
 
-enum { FILE_BYTES_MAX = 65536 };
+enum { FILE_BYTES_MAX = 65536, KEY_DIGITS = 32 /* so many hex digits in a row look like a key, or most of one */ };
+
+static int digit(char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1; }
+
+/* Where a key itself was given in the place of its file, it is not said again. */
+static const char *said_of(const char *path)
+{
+    size_t digits = 0;
+    for (const char *at = path; *at != '\0' && digits < KEY_DIGITS; at++) digits = digit(*at) < 0 ? 0 : digits + 1;
+    return digits < KEY_DIGITS ? path : "(a key?)";
+}
 
 static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 
@@ -25,17 +36,18 @@ static int read_file(const char *setting, const char *path, char *room, size_t *
 {
     ssize_t got = 0;
     size_t bytes = 0;
+    struct stat about;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0 && fstat(fd, &about) == 0 && S_ISREG(about.st_mode) && (about.st_mode & (S_IROTH | S_IWOTH)) != 0)
+        (void)cli_fail(EXIT_WELL, "--%s %s: every user of this machine can read or write it (chmod 600)", setting, path);
     while (fd >= 0 && bytes < FILE_BYTES_MAX && (got = read(fd, room + bytes, FILE_BYTES_MAX - bytes)) > 0) bytes += (size_t)got;
     int why = errno;
     if (fd >= 0) close(fd);
-    if (fd < 0 || got < 0) return cli_fail(EXIT_CONFIG, "--%s %s: cannot be read: %s", setting, path, strerror(why));
+    if (fd < 0 || got < 0) return cli_fail(EXIT_CONFIG, "--%s %s: cannot be read: %s", setting, said_of(path), strerror(why));
     if (bytes == FILE_BYTES_MAX) return cli_fail(EXIT_CONFIG, "--%s %s: longer than any file of keys", setting, path);
     *ret_bytes = bytes;
     return EXIT_WELL;
 }
-
-static int digit(char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1; }
 
 static bool take_hex(struct span text, unsigned char ret_key[TIDE_KEY_BYTES])
 {

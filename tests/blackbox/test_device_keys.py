@@ -91,7 +91,18 @@ def test_a_file_of_keys_that_is_none_is_refused_with_its_line_and_without_what_i
         assert "--keys" in said and what in said and good[:16] not in said, (lines, said)
         assert not os.path.exists(one.db)
     one = Cli(tmp_path, options=["--keys", f"workouts:ana/workouts k1 {good}"])  # an argument is no key
-    assert "cannot be read" in one.run("status", code=78)
+    for option in ("--keys", "--store-key"):  # nor is it said again to whoever reads stderr
+        one.options = [option, f"workouts:ana/workouts k1 {good}"]
+        said = one.run("status", code=78)
+        assert "cannot be read" in said and good[:16] not in said
+
+
+def test_a_file_of_keys_that_every_user_can_read_is_said_to_be_one(tmp_path):
+    one = Cli(tmp_path, options=key_file(tmp_path, "keys", f"workouts:ana/workouts k1 {hex_key()}"))
+    for mode, is_open in ((0o604, True), (0o602, True), (0o600, False), (0o640, False)):
+        os.chmod(one.options[1], mode)
+        done = subprocess.run([BINARY, "device", "--db", one.db, *one.options, "status"], capture_output=True, text=True, timeout=TIMEOUT)
+        assert done.returncode == 0 and ("chmod 600" in done.stderr) == is_open, (mode, done.stderr)
 
 
 def test_a_store_key_is_refused_where_sqlite_cannot_encrypt_and_nothing_is_made(tmp_path):
